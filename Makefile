@@ -1,0 +1,67 @@
+# Everything runs in .venv, from the locked, hashed requirements.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
+
+# The stamps hold the digest of the lock that is installed, so that a changed lock installs anew.
+$(VENV)/runtime.stamp: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) is not on the PATH (make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/test.stamp: requirements-test.lock $(VENV)/runtime.stamp
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	@touch $@
+
+env: $(VENV)/runtime.stamp ## make the environment
+
+env-test: $(VENV)/test.stamp ## make the environment with the test tools
+
+deliver: env ## train, judge and promote: the main job
+	$(BIN)/python flows/deliver.py
+
+rollback: env ## put the version before back into production
+	$(BIN)/python flows/rollback.py
+
+status: env ## say what is in production
+	$(BIN)/python -m flows status
+
+stop: env ## stop the servers of this machine
+	$(BIN)/python -m flows stop
+
+test: env-test ## run the tests (minutes)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: env-test ## run the slow tests: a delivery killed at many random moments
+	$(BIN)/python -m pytest -m slow
+
+lint: env-test ## check formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: lint test ## everything that has to be green
+
+format: env-test ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## resolve the dependencies anew
+	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
+	UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes pyproject.toml --output-file requirements.lock
+	UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --extra test pyproject.toml --constraints requirements.lock --output-file requirements-test.lock
+
+clean: ## remove the environment and caches; data, releases and production stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './data/*' -not -path './models/*' -prune -exec rm -rf {} +
+
+.PHONY: help env env-test deliver rollback status stop test test-slow lint check format lock clean
