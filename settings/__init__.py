@@ -1,0 +1,1 @@
+"""What a delivery is asked to do (hyperparameters) and where it happens (places)."""

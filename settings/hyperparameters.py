@@ -1,0 +1,138 @@
+"""Every hyperparameter of every stage: the parameters of the flow, one model per stage.
+
+Places (folders, ports, hosts) are not here: see places.py.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Rate = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Stage(BaseModel):
+    """The hyperparameters of one stage; unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataSettings(Stage):
+    """Which datasets are trained on and judged with."""
+
+    train: str = Field("mnist", description="the dataset that the model is trained on and tested with")
+    outliers: tuple[str, ...] = Field(
+        ("notmnist-small", "fashion-mnist", "glyphs"),
+        min_length=1,
+        description="outlier sets in order of preference: the first that can be had is the primary one",
+    )
+    made: tuple[str, ...] = Field(
+        ("dimmed", "blank", "noise", "rotated", "mirrored"),
+        description="made outlier sets that are measured besides",
+    )
+    held_out: int = Field(
+        5_000,
+        ge=100,
+        le=30_000,
+        description="training images that no weight sees: the threshold is set on them",
+    )
+    limit: int = Field(
+        0, ge=0, description="use only the first so many images of each split (0: all), for a quick look"
+    )
+
+
+class ClassifierSettings(Stage):
+    """The classifier: 784-256-64-10, ReLU, softmax cross-entropy, Adam."""
+
+    steps: int = Field(2_000, ge=1, le=1_000_000, description="training steps")
+    batch_size: int = Field(256, ge=1, le=8_192, description="images per training step")
+    learning_rate: float = Field(4e-3, gt=0, le=1, description="highest learning rate of the schedule")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="how the learning rate goes")
+    hidden_1: int = Field(256, ge=1, le=8_192, description="units of the first hidden layer")
+    hidden_2: int = Field(64, ge=1, le=8_192, description="units of the second hidden layer")
+    initial_weights: Literal["glorot", "he", "normal"] = Field(
+        "he", description="distribution of the initial weights; normal is N(0, 1)"
+    )
+    label_smoothing: float = Field(
+        0.1, ge=0, le=0.9, description="share of each label spread over all classes in training"
+    )
+    shift: int = Field(
+        1, ge=0, le=4, description="pixels by which training moves the images at most, either way"
+    )
+    display_steps: int = Field(500, ge=1, description="steps between two lines of progress")
+    checkpoint_seconds: float = Field(10.0, gt=0, description="seconds between two checkpoints")
+    seed: Seed = Field(1, description="seed of the initial weights and of the order of the images")
+
+
+class ConceptSettings(Stage):
+    """The concept: an autoencoder whose reconstruction error says how far an image is from the data."""
+
+    steps: int = Field(3_000, ge=1, le=1_000_000, description="training steps")
+    batch_size: int = Field(256, ge=1, le=8_192, description="images per training step")
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="highest learning rate of the schedule")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="how the learning rate goes")
+    hidden: int = Field(256, ge=1, le=8_192, description="units of the layers beside the bottleneck")
+    bottleneck: int = Field(128, ge=1, le=8_192, description="units of the bottleneck")
+    activation: Literal["relu", "sigmoid"] = Field("relu", description="activation of the hidden layers")
+    initial_weights: Literal["glorot", "he", "normal"] = Field(
+        "glorot", description="distribution of the initial weights; normal is N(0, 1)"
+    )
+    corruption: float = Field(
+        0.4, ge=0, le=0.9, description="share of each image covered with patches of another one in training"
+    )
+    score: Literal["coarse", "normalised", "error"] = Field(
+        "coarse",
+        description=(
+            "the score: error of reconstruction seen through a 3 x 3 mean over the image's variance, "
+            "error over variance, or the plain error"
+        ),
+    )
+    display_steps: int = Field(500, ge=1, description="steps between two lines of progress")
+    checkpoint_seconds: float = Field(10.0, gt=0, description="seconds between two checkpoints")
+    seed: Seed = Field(1, description="seed of the initial weights and of the order of the images")
+
+
+class JudgingSettings(Stage):
+    """What a candidate has to reach before it is promoted."""
+
+    min_accuracy: float = Field(0.98, ge=0, le=1, description="gate: lowest accuracy on the test images")
+    min_auroc: float = Field(
+        0.9995, ge=0, le=1, description="gate: lowest AUROC of the score against the primary outlier set"
+    )
+    trivial_detectors: bool = Field(
+        True, description="gate: no trivial detector is surely better than the concept on the primary set"
+    )
+    false_positive_rate: Rate = Field(
+        0.01, description="share of in-distribution images that the threshold may flag"
+    )
+    min_flagged_ratio: float = Field(
+        0.5, ge=0, description="gate: lowest share of test images flagged, over the asked-for rate"
+    )
+    max_flagged_ratio: float = Field(
+        2.0, gt=0, description="gate: highest share of test images flagged, over the asked-for rate"
+    )
+    parity_rtol: float = Field(1e-4, ge=0, description="gate: relative tolerance of the served outputs")
+    parity_atol: float = Field(1e-5, ge=0, description="gate: absolute tolerance of the served outputs")
+    champion: bool = Field(True, description="gate: not worse than production by more than the interval")
+    max_latency_ms: float = Field(
+        0.0, ge=0, description="gate: highest median latency at batch 1 in milliseconds (0: recorded only)"
+    )
+    confidence: Rate = Field(0.95, description="level of the intervals")
+    bootstrap_rounds: int = Field(1_000, ge=10, le=100_000, description="rounds of the bootstrap")
+    request_images: int = Field(250, ge=1, le=10_000, description="images in one request to the endpoint")
+    seed: Seed = Field(1, description="seed of the bootstrap")
+
+
+class ServingSettings(Stage):
+    """How the model is served."""
+
+    name: str = Field(
+        "mnist", pattern=r"^[a-z][a-z0-9-]{0,39}$", description="name of the model in addresses and folders"
+    )
+    runtime: Literal["litert", "tensorflow"] = Field(
+        "litert", description="what computes the answers: LiteRT is quicker and smaller"
+    )
+    max_request_mib: int = Field(32, ge=1, le=1_024, description="largest request body in MiB")
+    max_images: int = Field(10_000, ge=1, le=1_000_000, description="most images in one request")

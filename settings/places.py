@@ -1,0 +1,141 @@
+"""Where a delivery happens: folders, hosts, ports and backend of the running process.
+
+Places come from the environment and .env alone and are never a parameter of the flow: an edit in the UI must
+not make a pod deliver into itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+from settings.given import Given, refuse, validated
+from settings.variables import VARIABLES_FILE, read_dotenv
+
+
+def _absolute(path: Path | None, info: ValidationInfo) -> Path | None:
+    if path is None:
+        return None
+    folder: Path = (info.context or {}).get("folder") or Path.cwd()
+    try:
+        path = folder.absolute() / path.expanduser()
+    except RuntimeError as error:  # ~name of a user that is not there
+        raise ValueError(str(error)) from error
+    if path.exists() and not path.is_dir():
+        raise ValueError("a file, not a folder")
+    return path
+
+
+Folder = Annotated[Path, AfterValidator(_absolute)]
+OptionalFolder = Annotated[Path | None, AfterValidator(_absolute)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Places(BaseModel):
+    """The places of one process; folders are absolute."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    data_root: Folder = Field(Path("data"), description="datasets: downloads, decoded arrays, fonts")
+    models_root: Folder = Field(Path("models"), description="artifacts, releases, receipts, channels")
+    mnist_data_dir: Folder = Field(
+        default_factory=lambda data: data["data_root"] / "mnist",
+        description="the folder of mnist; if not set, mnist below DATA_ROOT",
+    )
+    notmnist_data_dir: Folder = Field(
+        default_factory=lambda data: data["data_root"] / "notmnist",
+        description="the folder of notMNIST, small and large; if not set, notmnist below DATA_ROOT",
+    )
+    mnist_models_dir: Folder = Field(
+        default_factory=lambda data: data["models_root"] / "mnist",
+        description="the releases of the model named mnist; if not set, mnist below MODELS_ROOT",
+    )
+    dataset_folder: OptionalFolder = Field(
+        None, description="a folder with published files of datasets, searched before the network"
+    )
+    backend: Literal["local", "kubernetes"] = Field("local", description="where the channels are served")
+    runner: Literal["local", "kubernetes"] = Field("local", description="where the networks are trained")
+    host: str = Field(
+        "127.0.0.1",
+        pattern=r"^[A-Za-z0-9.:_-]+$",
+        description="the address that the local servers listen on",
+    )
+    stage_port: Port = Field(8502, description="the port of the local stage")
+    production_port: Port = Field(8501, description="the port of local production")
+
+    def dataset_home(self, name: str) -> Path:
+        """The folder of a dataset of the catalogue: its downloads and local files."""
+        if name == "mnist":
+            return self.mnist_data_dir
+        if name.startswith("notmnist"):
+            return self.notmnist_data_dir
+        return self.data_root / name
+
+    def release_home(self, name: str) -> Path:
+        """The folder with the promoted versions of the model of that name."""
+        return self.mnist_models_dir if name == "mnist" else self.models_root / name
+
+
+VARIABLES: Mapping[str, str] = {
+    "DATA_ROOT": "data_root",
+    "MODELS_ROOT": "models_root",
+    "MNIST_DATA_DIR": "mnist_data_dir",
+    "notMNIST_DATA_DIR": "notmnist_data_dir",
+    "MNIST_MODELS_DIR": "mnist_models_dir",
+    "DATASET_FOLDER": "dataset_folder",
+    "BACKEND": "backend",
+    "RUNNER": "runner",
+    "SERVING_HOST": "host",
+    "STAGE_PORT": "stage_port",
+    "PRODUCTION_PORT": "production_port",
+}
+"""The variable of each place; notMNIST_DATA_DIR may be written NOTMNIST_DATA_DIR too."""
+
+
+def place_hint(name: str) -> str:
+    """Which variable sets the place that an unknown name of a hyperparameter means; empty if none does."""
+    wanted = name.upper().replace("-", "_")
+    for variable, field in VARIABLES.items():
+        if wanted in (variable.upper(), field.upper()):
+            return f"it is a place: set the variable {variable}"
+    return ""
+
+
+def read_places(environ: Mapping[str, str], folder: Path) -> Places:
+    """The places of the environment, over those of the .env file in the folder, over the defaults.
+
+    Relative folders are taken from `folder`. Raises WrongInput with a line for each problem.
+    """
+    problems: list[str] = []
+    dotenv = read_dotenv(folder, problems)
+    places = resolve_places(environ, dotenv, folder, problems)
+    if places is None or problems:
+        refuse(problems)
+    return places
+
+
+def resolve_places(
+    environ: Mapping[str, str], dotenv: Mapping[str, str | None], folder: Path, problems: list[str]
+) -> Places | None:
+    """The places that the variables give; None, and a line per problem is added, where they are wrong."""
+    given: dict[str, Given] = {}
+    for label, variables in ((VARIABLES_FILE, dotenv), ("environment", environ)):
+        for variable, field in VARIABLES.items():
+            for written in (variable.upper(), variable):
+                if written in variables:
+                    given[field] = Given(field, variables[written] or "", f"{label}: {written}")
+    places = validated(Places, given, problems, context={"folder": folder})
+    if places is not None and places.stage_port == places.production_port:
+        origins = [
+            given[field].origin if field in given else "default"
+            for field in ("stage_port", "production_port")
+        ]
+        problems.append(
+            f"STAGE_PORT ({origins[0]}) and PRODUCTION_PORT ({origins[1]}) are both {places.stage_port}; "
+            "they have to differ"
+        )
+        return None
+    return places

@@ -1,0 +1,34 @@
+"""The generated reference of the settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from settings.delivery import HYPERPARAMETERS
+from settings.document import document
+from settings.places import VARIABLES
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_committed_reference_is_current() -> None:
+    """docs/settings.md is what the generator gives; else `python -m settings.document > docs/settings.md`."""
+    assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == document()
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    """Every hyperparameter and every variable of a place has a row."""
+    rows = set(re.findall(r"^\| `([^`]+)` ", document(), flags=re.MULTILINE))
+    assert rows >= set(HYPERPARAMETERS) | set(VARIABLES)
+
+
+def test_the_errors_shown_are_the_real_ones(refused: Callable[..., list[str]]) -> None:
+    """The example of errors is what these sources really give."""
+    example = document().split("```")[1].strip().splitlines()
+    assert example == refused(
+        "--classifier.steps=0",
+        environ={"CLASSIFIER__STEPZ": "3"},
+        toml='[concept]\nactivation = "tanh"',
+    )

@@ -1,0 +1,235 @@
+"""The order of the sources, the origins, and the refusals of a whole delivery."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from settings.delivery import HYPERPARAMETERS, STAGES, Delivery
+from settings.errors import WrongInput
+from settings.places import Places
+from settings.sources import Resolved, resolve
+
+ROOT = Path(__file__).parents[2]
+Resolve = Callable[..., Resolved]
+Refusal = Callable[..., list[str]]
+
+
+def test_without_sources_every_value_is_the_default(resolved: Resolve, tmp_path: Path) -> None:
+    """Nothing given is the models' defaults, up to promotion, with no origins."""
+    settings = resolved()
+    assert settings.delivery == Delivery()
+    assert settings.places.models_root == tmp_path / "models"
+    assert (settings.until, settings.force, settings.origins) == ("promoted", False, {})
+
+
+@pytest.mark.parametrize(
+    ("sources", "steps", "origin"),
+    [
+        ({"toml": "[classifier]\nsteps = 11"}, 11, "deliver.toml: classifier.steps"),
+        ({"dotenv": "CLASSIFIER__STEPS=12"}, 12, ".env: CLASSIFIER__STEPS"),
+        ({"environ": {"CLASSIFIER__STEPS": "13"}}, 13, "environment: CLASSIFIER__STEPS"),
+        ({"arguments": ["--classifier.steps", "14"]}, 14, "command line: --classifier.steps"),
+    ],
+)
+def test_each_source_gives_a_value_and_its_origin(
+    resolved: Resolve, sources: dict[str, Any], steps: int, origin: str
+) -> None:
+    """A value of any source reaches the delivery, and its origin is known."""
+    settings = resolved(*sources.pop("arguments", ()), **sources)
+    assert settings.delivery.classifier.steps == steps
+    assert settings.origins == {"classifier.steps": origin}
+
+
+@pytest.mark.parametrize(
+    ("present", "steps"),
+    [(("toml",), 11), (("toml", "dotenv"), 12), (("toml", "dotenv", "environ"), 13)],
+)
+def test_each_source_is_over_the_one_before(resolved: Resolve, present: tuple[str, ...], steps: int) -> None:
+    """deliver.toml, .env, environment, command line: the later one wins, value by value."""
+    every: Mapping[str, Any] = {
+        "toml": "[classifier]\nsteps = 11\nseed = 5",
+        "dotenv": "CLASSIFIER__STEPS=12",
+        "environ": {"CLASSIFIER__STEPS": "13"},
+    }
+    sources = {name: every[name] for name in present}
+    assert resolved(**sources).delivery.classifier.steps == steps
+    settings = resolved("--classifier.steps=14", **sources)
+    assert (settings.delivery.classifier.steps, settings.delivery.classifier.seed) == (14, 5)
+
+
+def test_config_replaces_deliver_toml(resolved: Resolve, tmp_path: Path) -> None:
+    """--config FILE is read in place of deliver.toml, from the working directory, and named as written."""
+    (tmp_path / "other.toml").write_text("[concept]\nbottleneck = 32\n")
+    settings = resolved("--config", "other.toml", toml="[concept]\nhidden = 9")
+    assert settings.delivery.concept.bottleneck == 32
+    assert settings.delivery.concept.hidden == Delivery().concept.hidden
+    assert settings.origins == {"concept.bottleneck": "other.toml: concept.bottleneck"}
+
+
+@pytest.mark.parametrize("name", HYPERPARAMETERS)
+def test_every_hyperparameter_is_settable_by_every_source(resolved: Resolve, name: str) -> None:
+    """The default written out in each source's own form is read back as the default."""
+    stage, _, key = name.partition(".")
+    default = getattr(getattr(Delivery(), stage), key)
+    text = ",".join(default) if isinstance(default, tuple) else str(default)
+    toml = f"[{stage}]\n{key} = {_toml(default)}"
+    variable = f"{stage}__{key}".upper()
+    for settings in (
+        resolved(toml=toml),
+        resolved(toml="", dotenv=f"{variable}={text}"),
+        resolved(dotenv="", environ={variable: text}),
+        resolved(f"--{name}", text),
+    ):
+        assert settings.delivery == Delivery()
+        assert list(settings.origins) == [name]
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return str(list(value))
+    return repr(value)
+
+
+@pytest.mark.parametrize("preset", sorted((ROOT / "presets").glob("*.toml")), ids=lambda path: path.name)
+def test_every_preset_loads(preset: Path, tmp_path: Path) -> None:
+    """A preset of the repository is read with --config and gives something other than the defaults."""
+    settings = resolve(["--config", str(preset)], environ={}, folder=tmp_path)
+    assert settings.delivery != Delivery()
+
+
+def test_the_source_preset_is_the_source_project(tmp_path: Path) -> None:
+    """presets/source.toml holds the steps, batches, rate and initial weights of the source project."""
+    preset = str(ROOT / "presets" / "source.toml")
+    delivery = resolve(["--config", preset], environ={}, folder=tmp_path).delivery
+    for model in (delivery.classifier, delivery.concept):
+        assert (model.steps, model.learning_rate, model.display_steps) == (10_000, 0.01, 1_000)
+        assert (model.schedule, model.initial_weights) == ("constant", "normal")
+    assert (delivery.classifier.batch_size, delivery.concept.batch_size) == (256, 246)
+    assert (delivery.concept.activation, delivery.concept.score) == ("sigmoid", "error")
+
+
+def test_places_are_no_part_of_a_delivery() -> None:
+    """No place is a hyperparameter or a stage."""
+    assert set(Delivery.model_fields) == set(STAGES)
+    assert not set(Places.model_fields) & {name.partition(".")[2] for name in HYPERPARAMETERS}
+    assert not set(Places.model_fields) & set(Delivery.model_fields)
+
+
+def test_stages_are_those_of_the_delivery() -> None:
+    """The table of stages and the fields of the delivery are the same, in the same order."""
+    assert {name: field.annotation for name, field in Delivery.model_fields.items()} == dict(STAGES)
+
+
+def test_everything_wrong_is_said_at_once(refused: Refusal) -> None:
+    """Problems of all sources come in one error, one line each."""
+    assert refused(
+        "--until=x",
+        "--concept.seed",
+        "-1",
+        environ={"CLASSIFIER__STEPZ": "3", "STAGE_PORT": "0"},
+        toml="[classifier]\nsteps = 0",
+    ) == [
+        "command line: --until is 'x', not one of exported, staged, judged, promoted",
+        "environment: CLASSIFIER__STEPZ is not known; did you mean CLASSIFIER__STEPS?",
+        "deliver.toml: classifier.steps is 0, not a whole number from 1 to 1,000,000",
+        "command line: --concept.seed is '-1', not a whole number from 0 to 2,147,483,647",
+        "environment: STAGE_PORT is '0', not a whole number from 1 to 65,535",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["--judging.min_flagged_ratio", "3"],
+            "judging.min_flagged_ratio (3.0, command line: --judging.min_flagged_ratio) has to be below "
+            "judging.max_flagged_ratio (2.0, default)",
+        ),
+        (
+            ["--serving.max_images", "100"],
+            "judging.request_images (250, default) is more than "
+            "serving.max_images (100, command line: --serving.max_images)",
+        ),
+        (
+            ["--data.outliers", "glyphs,mnist"],
+            "data.train (mnist, default) cannot be among "
+            "data.outliers (glyphs,mnist, command line: --data.outliers)",
+        ),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(
+    refused: Refusal, arguments: list[str], line: str
+) -> None:
+    """Two values, each allowed, that cannot hold together are named with both origins."""
+    assert refused(*arguments) == [line]
+
+
+def test_a_value_that_a_later_source_replaces_is_not_judged(resolved: Resolve) -> None:
+    """Only the winning value has to be right."""
+    settings = resolved("--classifier.steps", "5", environ={"CLASSIFIER__STEPS": "many"})
+    assert settings.delivery.classifier.steps == 5
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, field in HYPERPARAMETERS.items() if field.annotation is float]
+)
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+def test_numbers_are_finite(refused: Refusal, name: str, value: str) -> None:
+    """nan and inf are refused for every number, as text and in TOML."""
+    stage, _, key = name.partition(".")
+    (line,) = refused(f"--{name}={value}")
+    assert line.startswith(f"command line: --{name} is '{value}', not a ")
+    (line,) = refused(toml=f"[{stage}]\n{key} = {value}")
+    assert line.startswith(f"deliver.toml: {name} is {value}, not a ")
+
+
+@pytest.mark.parametrize("name", HYPERPARAMETERS)
+def test_empty_text_is_refused(refused: Refusal, name: str) -> None:
+    """A variable that is set to nothing is an error and not a silent default."""
+    variable = name.replace(".", "__").upper()
+    (line,) = refused(environ={variable: ""})
+    assert line.startswith(f"environment: {variable} is '', not ")
+
+
+def test_a_long_or_odd_value_stays_one_short_line(refused: Refusal) -> None:
+    """A value is cut and its line breaks are escaped."""
+    (line,) = refused(environ={"CLASSIFIER__SEED": "a\nb" * 100})
+    assert len(line) < 200
+    assert "a\\nb" in line
+
+
+def test_settings_import_nothing_slow(tmp_path: Path) -> None:
+    """Resolving settings imports neither Prefect, TensorFlow nor numpy, so that --help is quick."""
+    code = (
+        "import sys, pathlib; from settings.sources import resolve; "
+        "resolve([], environ={}, folder=pathlib.Path.cwd()); "
+        "print(sorted({'prefect', 'tensorflow', 'numpy'} & set(sys.modules)))"
+    )
+    (tmp_path / "deliver.toml").write_text("[classifier]\nsteps = 3\n")
+    (tmp_path / ".env").write_text("CLASSIFIER__STEPS=3\n")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_wrong_input_is_raised_before_anything_is_written(tmp_path: Path) -> None:
+    """Neither a good nor a bad resolution makes a file or a folder."""
+    resolve([], environ={}, folder=tmp_path)
+    with pytest.raises(WrongInput):
+        resolve(["--nothing"], environ={}, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
