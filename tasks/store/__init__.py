@@ -1,0 +1,1 @@
+"""Artifacts by content: their digests, keys, locks and sweeping."""

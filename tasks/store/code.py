@@ -1,0 +1,121 @@
+"""The code's part of a key: the syntax trees of a module and of all first-party modules that it imports.
+
+Comments, blank lines and docstrings do not count, imports inside functions do; what stands under
+`if TYPE_CHECKING:` never runs and does not count. Nothing is imported to find this out.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeGuard
+
+ROOT = Path(__file__).resolve().parents[2]  # the folder of the top-level packages
+FIRST_PARTY = ("flows", "settings", "tasks")
+
+_parsing = threading.Lock()  # ast.parse of CPython 3.11 fails at times when two threads call it at once
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What is known of one module: the digest of its syntax tree, and the names that it imports."""
+
+    digest: str
+    imports: tuple[str, ...]
+
+
+def code_digests(module: str) -> dict[str, str]:
+    """Give the digest of each module in the closure of `module`, by dotted name."""
+    digests: dict[str, str] = {}
+    waiting = [module]
+    with _parsing:
+        while waiting:
+            name = waiting.pop()
+            if name not in digests and (found := _examine(name)) is not None:
+                digests[name] = found.digest
+                waiting += [*found.imports, *parents(name)]
+    return digests
+
+
+@cache
+def _examine(name: str) -> Examined | None:
+    """Read a first-party module, once per process; None for any other name."""
+    path = module_file(name)
+    if path is None:
+        return None
+    tree = ast.parse(path.read_bytes(), filename=str(path))
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    imports = imported_modules(tree, package)
+    digest = hashlib.sha256(ast.dump(what_runs(tree)).encode()).hexdigest()
+    return Examined(digest, tuple(imports))
+
+
+def module_file(name: str) -> Path | None:
+    """Give the source file of a first-party module; None for any other name."""
+    if name.partition(".")[0] not in FIRST_PARTY:
+        return None
+    base = ROOT.joinpath(*name.split("."))
+    for path in (base.with_suffix(".py"), base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+def parents(name: str) -> list[str]:
+    """Give the packages above a module: their code runs when it is imported."""
+    names = name.split(".")
+    return [".".join(names[:length]) for length in range(1, len(names))]
+
+
+def imported_modules(tree: ast.AST, package: str) -> list[str]:
+    """Give the dotted names that a tree imports and that may be modules, absolute and relative."""
+    names: list[str] = []
+    for node in running_nodes(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, *([base] if base else [])])
+            names.append(base)
+            names += [f"{base}.{alias.name}" for alias in node.names]
+    return names
+
+
+def running_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+    """Give a tree's nodes but expressions, which hold no import, and what only a type checker reads."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if is_for_type_checker(node):
+            waiting += node.orelse
+        else:
+            waiting += [child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr)]
+
+
+def is_for_type_checker(node: ast.AST) -> TypeGuard[ast.If]:
+    """Tell whether a node is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+
+
+def what_runs(tree: ast.Module) -> ast.Module:
+    """Take the docstrings, and what only a type checker reads, out of a tree, in place."""
+    for node in running_nodes(tree):
+        if is_for_type_checker(node):
+            node.body = []
+        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:]
+    return tree

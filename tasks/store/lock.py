@@ -1,0 +1,98 @@
+"""One delivery at a time: an exclusive `flock` under the models' root.
+
+The kernel frees it when its holder dies, however it dies, so a killed run never blocks the next one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from settings.errors import Stopped, Surroundings
+
+logger = logging.getLogger(__name__)
+
+_held: set[Path] = set()  # by this process: a flow started by a command that holds the lock goes on
+
+
+@contextmanager
+def run_lock(
+    models_root: Path,
+    *,
+    what: str,
+    wait_seconds: float = 3600.0,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[None]:
+    """Hold the lock of `models_root`; wait for its holder, and say who that is.
+
+    Raises Surroundings after `wait_seconds`, Stopped when `should_stop` says so. A process that holds the
+    lock already enters at once.
+    """
+    path = (models_root / "lock").resolve()
+    if path in _held:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Opened for append, so that the line of the holder stays readable for those who wait.
+    with path.open("a+", encoding="utf-8") as file:
+        acquire(file, path, wait_seconds, should_stop)
+        _held.add(path)
+        try:
+            write_holder(file, what)
+            yield
+        finally:
+            file.truncate(0)
+            _held.discard(path)
+
+
+def acquire(file: IO[str], path: Path, wait_seconds: float, should_stop: Callable[[], bool]) -> None:
+    """Lock the open file, polling, so that a stop is seen while waiting."""
+    deadline = time.monotonic() + wait_seconds
+    told = ""
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            holder = holder_of(path)
+            if told != holder:
+                logger.warning("waiting for %s to end", holder)
+                told = holder
+            if time.monotonic() > deadline:
+                raise Surroundings(f"{path} is still held by {holder} after {wait_seconds:.0f} s") from None
+            if should_stop():
+                raise Stopped(f"stopped while waiting for {holder}") from None
+            time.sleep(0.1)
+
+
+def write_holder(file: IO[str], what: str) -> None:
+    """Write down who holds the lock."""
+    file.truncate(0)
+    holder = {
+        "what": what,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": " ".join(sys.argv),
+    }
+    file.write(json.dumps(holder))
+    file.flush()
+
+
+def holder_of(path: Path) -> str:
+    """Say who holds a lock, in words."""
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+        return f"{holder['what']} (pid {holder['pid']} on {holder['host']}, since {holder['since']})"
+    except (OSError, ValueError, KeyError, TypeError):  # the holder is about to write it
+        return "another run"
