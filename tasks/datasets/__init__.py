@@ -1,0 +1,1 @@
+"""The catalogue of datasets, and how their images come into memory."""
