@@ -1,0 +1,1 @@
+"""The two networks, their training and the score."""

@@ -1,0 +1,67 @@
+"""Named arrays as files: written aside, then renamed, with equal bytes for equal arrays."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+logger = logging.getLogger(__name__)
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+_FILE = "checkpoint.npz"
+
+
+def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Writes an .npz; its entries carry no time of their writing, so its bytes depend on the arrays alone."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_bytes(path, buffer.getvalue())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file aside and renames it: whoever opens `path` finds the old content or the new, whole."""
+    aside = path.with_name(f"{path.name}.part")
+    with aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def read_arrays(path: Path) -> Arrays:
+    """The arrays of an .npz."""
+    with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def save_checkpoint(folder: Path, state: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Keeps the state of a training in its folder, over the one before."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_arrays(folder / _FILE, state)
+
+
+def load_checkpoint(folder: Path, expected: Mapping[str, npt.NDArray[Any]]) -> Arrays | None:
+    """The state that was kept, if there is one with the names, shapes and types of `expected`."""
+    path = folder / _FILE
+    if not path.exists():
+        return None
+    try:
+        state = read_arrays(path)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        logger.warning("The checkpoint %s cannot be read (%s): starting from the first step", path, error)
+        return None
+    if {name: (array.shape, array.dtype) for name, array in state.items()} != {
+        name: (array.shape, array.dtype) for name, array in expected.items()
+    }:
+        logger.warning("The checkpoint %s is of another training: starting from the first step", path)
+        return None
+    return state

@@ -1,0 +1,72 @@
+"""What of the machine decides how a training computes: cores, threads and the type of its products."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+Products = Literal["bfloat16", "float32"]
+
+logger = logging.getLogger(__name__)
+
+_configuring = threading.Lock()
+
+
+def products(cpuinfo: Path = Path("/proc/cpuinfo"), environ: Mapping[str, str] | None = None) -> Products:
+    """The quicker type for matrix products on this processor.
+
+    bfloat16 without instructions for it is three times slower than float32, and oneDNN aborts the process
+    when ONEDNN_MAX_CPU_ISA hides instructions that TensorFlow has seen.
+    """
+    environ = os.environ if environ is None else environ
+    if "ONEDNN_MAX_CPU_ISA" in environ or not cpuinfo.exists():
+        return "float32"
+    for line in cpuinfo.read_text(errors="replace").splitlines():
+        if line.startswith("flags"):
+            flags = set(line.split())
+            return "bfloat16" if flags & {"avx512_bf16", "amx_bf16"} else "float32"
+    return "float32"
+
+
+def cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """The cores that this process may use, by its affinity and its control group's quota; at least 1."""
+    allowed = len(os.sched_getaffinity(0))
+    if cgroup.exists():
+        quota, _, period = cgroup.read_text().strip().partition(" ")
+        if quota != "max":
+            allowed = min(allowed, int(quota) // int(period))
+    return max(1, allowed)
+
+
+def configure_threads() -> None:
+    """Gives TensorFlow two threads between operations and shares the cores among them.
+
+    The training loop has two chains of operations side by side, and two threads within one operation gain
+    less. TensorFlow takes this only before its first use in the process, so whatever used it earlier has
+    decided, at the price of speed alone; what uses it later (the export, a parity check) is too short to
+    lose by it.
+    """
+    import tensorflow as tf
+
+    available = cores()
+    with _configuring:
+        try:
+            tf.config.threading.set_inter_op_parallelism_threads(min(2, available))
+            tf.config.threading.set_intra_op_parallelism_threads(max(1, available // 2))
+        except RuntimeError:
+            logger.debug("TensorFlow runs already: its threads stay as they are")
+
+
+def numerics() -> dict[str, str]:
+    """What of this machine decides a training's bits; to be asked after it, since it loads TensorFlow."""
+    import tensorflow as tf
+
+    return {
+        "products": products(),
+        "inter_op_threads": str(tf.config.threading.get_inter_op_parallelism_threads()),
+        "intra_op_threads": str(tf.config.threading.get_intra_op_parallelism_threads()),
+    }

@@ -1,0 +1,155 @@
+"""How good the two networks are, over several seeds: accuracy, and AUROC of the concept's score.
+
+    python tests/benchmarks/quality.py --mnist FOLDER --fashion FOLDER --notmnist FOLDER
+
+Folders hold the published IDX files, compressed or not. The networks are trained on the first 55,000 images.
+Hyperparameters are chosen with `--on held-out`, which measures on the last 5,000 training images and, as
+outliers, Fashion-MNIST's training images; the test images (`--on test`, the default) only confirm the choice.
+notMNIST has no such split: the folder's images are measured in both.
+Ends with 1 when a mean is below what is required.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from data import Digits, Images, find, quiet_tensorflow, read_digits, read_idx
+
+HELD_OUT = 5_000
+
+REQUIRED = {
+    "accuracy, 1,000 steps": 0.980,
+    "accuracy, 10,000 steps": 0.983,
+    "accuracy, default steps": 0.980,
+    "AUROC notMNIST": 0.9999,
+    "AUROC Fashion-MNIST": 0.9995,
+    "AUROC dimmed notMNIST": 0.99,
+    "AUROC blank": 0.99,
+}
+TRIED_FOR = {"AUROC rotated": 0.97, "AUROC mirrored": 0.90}
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What is measured on: images with labels in the distribution, and named sets outside of it."""
+
+    images: Images
+    labels: Images
+    outliers: Mapping[str, Images]
+
+
+def main() -> int:
+    """Trains, measures, and prints a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    for name in ("mnist", "fashion", "notmnist"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help="folder with its IDX files")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--on", choices=["test", "held-out"], default="test")
+    arguments = parser.parse_args()
+    quiet_tensorflow()
+
+    digits = read_digits(arguments.mnist)
+    sets = choose_sets(digits, arguments.fashion, arguments.notmnist, arguments.on)
+    train_images, train_labels = digits.train_images[:-HELD_OUT], digits.train_labels[:-HELD_OUT]
+    runs = [measure(train_images, train_labels, sets, seed) for seed in arguments.seeds]
+    print(f"| on {arguments.on} | mean | lowest | highest | required |")
+    print("|---|---|---|---|---|")
+    missed = 0
+    for name in runs[0]:
+        values = [run[name] for run in runs]
+        required = f"{REQUIRED[name]}" if name in REQUIRED else ""
+        required = f"try for {TRIED_FOR[name]}" if name in TRIED_FOR else required
+        missed += float(np.mean(values)) < REQUIRED.get(name, 0)
+        print(f"| {name} | {np.mean(values):.5f} | {min(values):.5f} | {max(values):.5f} | {required} |")
+    return int(missed > 0)
+
+
+def choose_sets(digits: Digits, fashion: Path, notmnist: Path, on: str) -> Sets:
+    """The test images, or what hyperparameters may be chosen on."""
+    if on == "test":
+        images, labels = digits.test_images, digits.test_labels
+        clothes = read_idx(find(fashion, "t10k-images-idx3-ubyte*"))
+    else:
+        images, labels = digits.train_images[-HELD_OUT:], digits.train_labels[-HELD_OUT:]
+        clothes = read_idx(find(fashion, "train-images-idx3-ubyte*"))[:10_000]
+    letters = read_idx(find(notmnist, "*images-idx3-ubyte*"))
+    outliers = {
+        "notMNIST": letters,
+        "Fashion-MNIST": clothes,
+        "dimmed notMNIST": np.rint(letters * 0.3).astype(np.uint8),
+        "blank": np.zeros((100, 28, 28), np.uint8),
+        "rotated": np.rot90(images, axes=(1, 2)),
+        "mirrored": images[:, :, ::-1],
+        "noise": np.random.default_rng(1).integers(0, 256, (2_000, 28, 28)).astype(np.uint8),
+    }
+    return Sets(images, labels, outliers)
+
+
+def measure(images: Images, labels: Images, sets: Sets, seed: int) -> dict[str, float]:
+    """All figures of one seed; PCA stands beside the concept, as the bar to clear."""
+    from settings.hyperparameters import ClassifierSettings, ConceptSettings
+    from tasks.datasets.pixels import scale
+    from tasks.judging.baselines import fit_principal_components
+    from tasks.judging.statistics import auroc
+    from tasks.models.checkpoints import read_arrays
+    from tasks.models.classifier import train_classifier
+    from tasks.models.concept import train_concept
+    from tasks.models.networks import classify, reconstruct
+    from tasks.models.score import score
+
+    figures: dict[str, float] = {}
+    forms: dict[str, dict[str, Any]] = {
+        "1,000 steps": {"steps": 1_000},
+        "10,000 steps": {"steps": 10_000},
+        "default steps": {},
+    }
+    for name, changes in forms.items():
+        with tempfile.TemporaryDirectory() as folder:
+            started = time.perf_counter()
+            train_classifier(
+                Path(folder),
+                images,
+                labels,
+                settings=ClassifierSettings(seed=seed, **changes),
+                **aside(folder),
+            )
+            figures[f"seconds, classifier, {name}"] = time.perf_counter() - started
+            weights = read_arrays(Path(folder) / "weights.npz")
+        answers = classify(weights, scale(sets.images)).numpy().argmax(axis=1)
+        figures[f"accuracy, {name}"] = float((answers == sets.labels).mean())
+
+    settings = ConceptSettings(seed=seed)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        train_concept(Path(folder), images, settings=settings, **aside(folder))
+        figures["seconds, concept"] = time.perf_counter() - started
+        weights = read_arrays(Path(folder) / "weights.npz")
+
+    def concept(imgs: Images) -> Any:
+        scaled = scale(imgs)
+        return score(scaled, reconstruct(weights, scaled, settings.activation), settings.score).numpy()
+
+    pca = fit_principal_components(images)
+    normal, normal_pca = concept(sets.images), pca.score(sets.images)
+    for name, outliers in sets.outliers.items():
+        figures[f"AUROC {name}"] = auroc(normal, concept(outliers))
+    for name in ("notMNIST", "Fashion-MNIST"):
+        figures[f"AUROC {name}, PCA-64"] = auroc(normal_pca, pca.score(sets.outliers[name]))
+    return figures
+
+
+def aside(folder: str) -> dict[str, Any]:
+    """Where checkpoints go, and that nothing stops the training."""
+    return {"checkpoints": Path(folder) / "checkpoints", "should_stop": lambda: False}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

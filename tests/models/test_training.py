@@ -1,0 +1,131 @@
+"""The two trainings, on small images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from settings.errors import Stopped
+from settings.hyperparameters import ClassifierSettings, ConceptSettings
+from tasks.models.checkpoints import read_arrays
+from tasks.models.classifier import train_classifier
+from tasks.models.concept import train_concept
+from tasks.models.fields import CLASSIFIER_KEY_FIELDS, CONCEPT_KEY_FIELDS
+from tasks.models.hardware import numerics, products
+from tasks.models.networks import classify, reconstruct
+
+Labelled = tuple[np.ndarray, np.ndarray]
+Training = Callable[..., dict[str, bytes]]
+
+KINDS = sorted({"float32", products()})
+
+
+def never() -> bool:
+    return False
+
+
+@pytest.fixture(params=["classifier", "concept"])
+def training(request: pytest.FixtureRequest, labelled: Labelled, tmp_path: Path) -> Training:
+    """Trains one of the two networks and gives the files that it wrote, by their names."""
+    chosen = request.getfixturevalue(f"{request.param}_settings")
+
+    def train(name: str, checkpoints: str = "", should_stop: Any = never, **options: Any) -> dict[str, bytes]:
+        kind = options.pop("products", None)
+        folder = tmp_path / name
+        folder.mkdir()
+        common = {
+            "settings": chosen.model_copy(update=options),
+            "checkpoints": tmp_path / (checkpoints or f"{name}.checkpoints"),
+            "should_stop": should_stop,
+            "products": kind,
+        }
+        if request.param == "classifier":
+            train_classifier(folder, *labelled, **common)
+        else:
+            train_concept(folder, labelled[0], **common)
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    return train
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_goes_down(training: Training, kind: str) -> None:
+    """The curve's last mean is well below its first, with either type of products."""
+    files = training("out", products=kind)
+    assert files.keys() == {"weights.npz", "curve.csv"}
+    losses = [float(row.split(",")[1]) for row in files["curve.csv"].decode().splitlines()[1:]]
+    assert len(losses) == 3
+    assert losses[-1] < 0.75 * losses[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_stopped_training_ends_at_the_same_bytes(training: Training, kind: str) -> None:
+    """Both files are those of a training in one go, whichever part of it was done before the stop."""
+    whole = training("whole", products=kind)
+    asked = iter([False, True])
+    with pytest.raises(Stopped):
+        training("stopped", "kept", lambda: next(asked), products=kind)
+    assert training("resumed", "kept", products=kind) == whole
+
+
+def test_another_seed_gives_other_weights(training: Training) -> None:
+    """The seed decides the initial weights and the order."""
+    assert training("1", seed=1, steps=1)["weights.npz"] != training("2", seed=2, steps=1)["weights.npz"]
+
+
+def test_the_hyperparameters_of_the_source_train(training: Training) -> None:
+    """Weights from N(0, 1) and a constant rate give finite weights and a falling loss."""
+    files = training("out", initial_weights="normal", schedule="constant", learning_rate=0.01)
+    losses = [float(row.split(",")[1]) for row in files["curve.csv"].decode().splitlines()[1:]]
+    assert losses[-1] < losses[0]
+
+
+def test_the_weights_are_the_exported_functions(labelled: Labelled, tmp_path: Path) -> None:
+    """The classifier knows what it learned when the weights on disk are put into the exported function."""
+    images, labels = labelled
+    settings = ClassifierSettings(steps=60, batch_size=64, learning_rate=3e-3)
+    train_classifier(
+        tmp_path, images, labels, settings=settings, checkpoints=tmp_path / "kept", should_stop=never
+    )
+    weights = read_arrays(tmp_path / "weights.npz")
+    assert {name: values.shape for name, values in weights.items()} == {
+        "kernel_1": (784, 256),
+        "bias_1": (256,),
+        "kernel_2": (256, 64),
+        "bias_2": (64,),
+        "kernel_3": (64, 10),
+        "bias_3": (10,),
+    }
+    assert {values.dtype for values in weights.values()} == {np.dtype(np.float32)}
+    answers = classify(weights, images.astype(np.float32) / 255).numpy().argmax(axis=1)
+    assert (answers == labels).mean() > 0.95
+
+
+def test_the_concept_restores_an_image_with_foreign_patches(labelled: Labelled, tmp_path: Path) -> None:
+    """What it makes of a patched image is nearer to the image than what it was shown."""
+    images = labelled[0]
+    settings = ConceptSettings(steps=200, batch_size=64, learning_rate=3e-3, corruption=0.25)
+    train_concept(tmp_path, images, settings=settings, checkpoints=tmp_path / "kept", should_stop=never)
+    clean = images.astype(np.float32) / 255
+    patched = clean.copy()
+    patched[:, 7:14, 7:14] = np.roll(clean, 1, axis=0)[:, 7:14, 7:14]
+    made = reconstruct(read_arrays(tmp_path / "weights.npz"), patched).numpy()
+    assert ((made - clean) ** 2).mean() < 0.6 * ((patched - clean) ** 2).mean()
+
+
+def test_only_what_cannot_change_the_result_is_left_out_of_the_keys() -> None:
+    """Every setting is part of the key but the time between checkpoints and the form of the score."""
+    assert set(ClassifierSettings.model_fields) - set(CLASSIFIER_KEY_FIELDS) == {"checkpoint_seconds"}
+    assert set(ConceptSettings.model_fields) - set(CONCEPT_KEY_FIELDS) == {"checkpoint_seconds", "score"}
+    assert set(CLASSIFIER_KEY_FIELDS) <= set(ClassifierSettings.model_fields)
+    assert set(CONCEPT_KEY_FIELDS) <= set(ConceptSettings.model_fields)
+
+
+def test_the_numerics_say_what_the_bits_depend_on() -> None:
+    """The type of the products and TensorFlow's threads."""
+    assert numerics()["products"] == products()
+    assert numerics().keys() == {"products", "inter_op_threads", "intra_op_threads"}
