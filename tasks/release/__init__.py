@@ -1,0 +1,1 @@
+"""The release: one SavedModel with everything in it, its versions and their history."""

@@ -1,0 +1,96 @@
+"""What a release promises: the names, types and shapes of its signatures, and where its files are.
+
+Light to import: the model server, the probes and the export share it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+MANIFEST = "assets.extra/manifest.json"
+TFLITE = "assets.extra/model.tflite"
+GOLDEN = "assets.extra/golden.npz"
+CLASSIFIER_ALONE = "assets.extra/model"
+CONCEPT_ALONE = "assets.extra/concept"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output; -1 in the shape is N, the number of images, which may be 0."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    meaning: str
+    range: tuple[float, float] | None = None
+
+    def describe(self) -> dict[str, Any]:
+        """Give the tensor as JSON."""
+        described: dict[str, Any] = {"dtype": self.dtype, "shape": list(self.shape), "meaning": self.meaning}
+        if self.range is not None:
+            described["range"] = list(self.range)
+        return described
+
+
+@dataclass(frozen=True)
+class Signature:
+    """One function of the model: its inputs and outputs by name."""
+
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
+
+    def describe(self) -> dict[str, Any]:
+        """Give the signature as JSON."""
+        return {
+            "inputs": {name: tensor.describe() for name, tensor in self.inputs.items()},
+            "outputs": {name: tensor.describe() for name, tensor in self.outputs.items()},
+        }
+
+
+_IMAGES = Tensor(
+    "float32",
+    (-1, 28, 28),
+    "greyscale images, bright ink on a dark ground, pixels scaled to 0..1 (0..255 divided by 255)",
+    (0.0, 1.0),
+)
+_CLASS_IDS = Tensor("int64", (-1,), "the most probable class")
+_PROBABILITIES = Tensor("float32", (-1, 10), "probability of each class; they sum to 1", (0.0, 1.0))
+_LOGITS = Tensor("float32", (-1, 10), "the logits behind the probabilities")
+_ERROR = Tensor("float32", (-1,), "mean squared error of reconstruction by the concept")
+
+SIGNATURES = {
+    "serving_default": Signature(
+        inputs={"imgs": _IMAGES},
+        outputs={
+            "class_ids": _CLASS_IDS,
+            "probabilities": _PROBABILITIES,
+            "logits": _LOGITS,
+            "score": Tensor("float32", (-1,), "how far the image is from the data; higher is further"),
+            "in_distribution": Tensor("bool", (-1,), "whether the score is at most the threshold"),
+        },
+    ),
+    "infer": Signature(inputs={"X": _IMAGES}, outputs={"reconstructed": _ERROR}),
+    "reconstruct": Signature(
+        inputs={"X": _IMAGES},
+        outputs={
+            "images": Tensor("float32", (-1, 28, 28), "what the concept makes of the images", (0.0, 1.0))
+        },
+    ),
+}
+"""The signatures of a release, in the SavedModel and in the LiteRT file alike."""
+
+CLASSIFIER_SIGNATURES = {
+    "serving_default": Signature(
+        inputs={"imgs": _IMAGES},
+        outputs={"class_ids": _CLASS_IDS, "probabilities": _PROBABILITIES, "logits": _LOGITS},
+    )
+}
+"""The classifier alone, in `assets.extra/model`."""
+
+CONCEPT_SIGNATURES = {"infer": SIGNATURES["infer"]}
+"""The concept alone, in `assets.extra/concept`."""
+
+
+def describe(signatures: dict[str, Signature]) -> dict[str, Any]:
+    """Give the signatures as the JSON that stands in the manifest."""
+    return {name: signature.describe() for name, signature in signatures.items()}

@@ -1,0 +1,98 @@
+"""Reads a release without TensorFlow: its manifest, golden answers and files, checked against digests."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from settings.errors import WrongInput
+from tasks.release import contract
+from tasks.store.files import sha256_of
+
+
+class Release:
+    """The release in a folder; raises WrongInput where the folder is none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest: dict[str, Any] = _read_manifest(folder)
+
+    @property
+    def tflite(self) -> Path:
+        """The LiteRT file with all signatures."""
+        return self.folder / contract.TFLITE
+
+    @property
+    def threshold(self) -> float:
+        """The highest score that is in distribution; exactly the float32 in the SavedModel."""
+        return float(self.manifest["threshold"])
+
+    @property
+    def signatures(self) -> dict[str, Any]:
+        """Inputs and outputs of each signature: dtype, shape (-1 is N), meaning and range."""
+        return dict(self.manifest["signatures"])
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of every file but the manifest, by path relative to the folder."""
+        return dict(self.manifest["digests"])
+
+    @cached_property
+    def golden(self) -> dict[str, np.ndarray]:
+        """The known images, `imgs` float32 (16, 28, 28), and the SavedModel's outputs for them."""
+        path = self.folder / contract.GOLDEN
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise WrongInput(f"{path} cannot be read ({error}); {_REMEDY}") from error
+
+    def expected(self, signature: str = "serving_default") -> dict[str, np.ndarray]:
+        """Give the golden outputs of one signature: what a server has to answer for `golden["imgs"]`."""
+        return {name: self.golden[name] for name in self.signatures[signature]["outputs"]}
+
+    def verify(self, files: Iterable[str] | None = None) -> None:
+        """Check the given files (relative paths; default: all that the manifest lists) against the digests.
+
+        Raises WrongInput with the first file that is missing or not as it was exported.
+        """
+        digests = self.digests
+        for name in digests if files is None else files:
+            path = self.folder / name
+            if name not in digests:
+                raise WrongInput(f"{path} is not in the manifest of its release; {_REMEDY}")
+            try:
+                found = sha256_of(path)
+            except FileNotFoundError:
+                raise WrongInput(f"{path} is missing from its release; {_REMEDY}") from None
+            if found != digests[name]:
+                raise WrongInput(
+                    f"{path} is not as it was exported: its SHA-256 is {found[:12]}…, "
+                    f"the manifest says {digests[name][:12]}…; {_REMEDY}"
+                )
+
+
+_REMEDY = "deliver again or go back to another version"
+_FIELDS = {"threshold": float, "signatures": dict, "digests": dict}
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / contract.MANIFEST
+    if not folder.is_dir():
+        raise WrongInput(f"{folder} is not a release: there is no such folder")
+    try:
+        manifest = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise WrongInput(f"{folder} is not a release: it has no {contract.MANIFEST}") from None
+    except ValueError as error:
+        raise WrongInput(f"{path} is damaged ({error}); {_REMEDY}") from error
+    for name, kind in _FIELDS.items():
+        if not isinstance(manifest, dict) or not isinstance(manifest.get(name), kind):
+            raise WrongInput(f"{path} is not the manifest of a release: it has no {name!r}; {_REMEDY}")
+    return dict(manifest)

@@ -1,0 +1,106 @@
+"""The versions of a model: candidates until they are judged, releases once they are promoted.
+
+A release stands in `models/NAME/VERSION` only when it was judged fit for production, so a server that
+takes the highest version there never serves a rejected one.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from settings.errors import WrongInput
+from tasks.release.history import History
+from tasks.store.artifacts import RECORD, combined_digest, file_digests
+from tasks.store.files import aside
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The folders of one model's versions, receipts and history."""
+
+    name: str
+    releases: Path  # models/NAME
+    candidates: Path  # models/candidates/NAME
+    receipts: Path  # models/receipts/NAME
+
+    @property
+    def history(self) -> History:
+        """The events of this model."""
+        return History(self.releases / "history.jsonl")
+
+    def add(self, release: Path, digest: str) -> int:
+        """Give the version of a release; a new one, and a copy among the candidates, where it has none.
+
+        A version whose files were altered is not reused: the release gets a new one.
+        """
+        events, versions = self.history.events(), self.versions()
+        known = {event.version for event in events if event.digest == digest} & versions.keys()
+        for version in sorted(known, reverse=True):
+            if self.digest(version) == digest:
+                return version
+        version = 1 + max([*versions, *(event.version for event in events)], default=0)
+        copy_folder(release, self.candidates / str(version))
+        self.history.append("exported", version, digest, "a new release")
+        return version
+
+    def versions(self) -> dict[int, Path]:
+        """Give the folders of all versions, promoted ones and candidates."""
+        return {
+            int(path.name): path
+            for home in (self.candidates, self.releases)
+            if home.is_dir()
+            for path in home.iterdir()
+            if path.name.isdecimal()
+        }
+
+    def folder(self, version: int) -> Path:
+        """Give the folder of a version; WrongInput names the versions that there are."""
+        versions = self.versions()
+        if version not in versions:
+            known = ", ".join(map(str, sorted(versions))) or "none"
+            raise WrongInput(f"there is no version {version} of {self.name}; there are: {known}")
+        return versions[version]
+
+    def digest(self, version: int) -> str:
+        """Give the digest of a version's files, as they are now."""
+        return combined_digest(file_digests(self.folder(version)))
+
+    def is_promoted(self, version: int) -> bool:
+        """Tell whether a version stands among the releases."""
+        return (self.releases / str(version)).is_dir()
+
+    def promote(self, version: int) -> None:
+        """Move a candidate among the releases; nothing to do for one that is there."""
+        if not self.is_promoted(version):
+            move_folder(self.folder(version), self.releases / str(version))
+
+    def demote(self, version: int) -> None:
+        """Move a release back among the candidates: its rollout failed."""
+        if self.is_promoted(version):
+            move_folder(self.releases / str(version), self.candidates / str(version))
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy an artifact's files, without its record; the copy is seen when it is whole."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = aside(target)
+    try:
+        shutil.copytree(source, temporary, ignore=shutil.ignore_patterns(RECORD))
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move_folder(source: Path, target: Path) -> None:
+    """Rename a folder; where the target is on another disk, copy it aside, rename, and remove the source."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy_folder(source, target)
+        shutil.rmtree(source)

@@ -1,0 +1,34 @@
+"""The images that a server is probed with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from settings.errors import WrongInput
+from tasks.release.golden import golden_images
+
+HELD_OUT = np.random.default_rng(1).random((30, 28, 28), dtype=np.float32)
+
+
+def test_kinds() -> None:
+    """Ten held-out images, then noise, black, white and dimmed ones."""
+    imgs = golden_images(HELD_OUT, np.ones(30, bool))
+    assert (imgs.dtype, imgs.shape) == (np.float32, (16, 28, 28))
+    np.testing.assert_array_equal(imgs[:10], HELD_OUT[:10])
+    assert 0.45 < imgs[10:12].mean() < 0.55
+    assert (imgs[12].max(), imgs[13].min()) == (0, 1)
+    np.testing.assert_allclose(imgs[14:], HELD_OUT[:2] * 0.3, rtol=1e-6)
+
+
+def test_unflagged_first() -> None:
+    """The first images that are in distribution are taken, others only where those are too few."""
+    in_distribution = np.arange(30) >= 21
+    imgs = golden_images(HELD_OUT, in_distribution)
+    np.testing.assert_array_equal(imgs[:10], np.concatenate([HELD_OUT[21:], HELD_OUT[:1]]))
+
+
+def test_too_few() -> None:
+    """Fewer than ten held-out images are refused, and the setting named."""
+    with pytest.raises(WrongInput, match=r"9 held-out images are too few.*data\.held_out"):
+        golden_images(HELD_OUT[:9], np.ones(9, bool))
