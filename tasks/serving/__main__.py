@@ -1,0 +1,107 @@
+"""`python -m tasks.serving`: serves what a channel's document wants until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from settings.errors import SlipwayError, Surroundings, WrongInput
+from tasks.serving.app import Identity, make_app
+from tasks.serving.keeper import Keeper
+from tasks.serving.server import RECEIVE_SECONDS, bind, make_server
+
+logger = logging.getLogger("tasks.serving")
+
+TAKEOVER_SECONDS = 15.0  # the server before closes its port at once, however long it drains
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve; give the exit code."""
+    options = parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    # A client can cause each of uvicorn's lines: bad requests must not fill the disk.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    try:
+        asyncio.run(serve(options))
+    except SlipwayError as error:
+        logger.error("%s", error)
+        return error.exit_code
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Give the parser of the command line."""
+    parser = argparse.ArgumentParser("python -m tasks.serving", description=__doc__)
+    parser.add_argument("--document", type=Path, required=True, help="the channel's document, watched")
+    parser.add_argument("--releases", type=Path, required=True, help="folder of the promoted versions")
+    parser.add_argument("--candidates", type=Path, help="folder of versions that are not promoted")
+    parser.add_argument("--name", required=True, help="name of the model in the addresses")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, required=True, help="port to listen on")
+    parser.add_argument("--threads", type=int, default=1, help="threads per answer (default: %(default)s)")
+    parser.add_argument("--token-file", type=Path, help="ask for the token in this file (not for health)")
+    parser.add_argument(
+        "--receive-seconds",
+        type=float,
+        default=RECEIVE_SECONDS,
+        help="a request that takes longer to arrive is cut off (default: %(default)s)",
+    )
+    parser.add_argument("--start", default="", help="an id of this start, told by health")
+    parser.add_argument(
+        "--replaces", type=int, help="pid of the server to take the port over from, once warm"
+    )
+    return parser
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    homes = [home.absolute() for home in (options.releases, options.candidates) if home is not None]
+    keeper = Keeper(options.document.absolute(), homes, threads=options.threads)
+    identity = Identity(options.name, str(keeper.document), os.getpid(), options.start)
+    server = make_server(make_app(keeper, identity, token=_token(options.token_file)))
+    if options.replaces is not None:
+        await keeper.obey()
+        if keeper.error:
+            raise Surroundings(keeper.error)
+        _end(options.replaces)
+    patience = TAKEOVER_SECONDS if options.replaces is not None else 0.0
+    listener = await bind(options.host, options.port, patience_seconds=patience)
+    logger.info("listening on %s:%d, process %d", options.host, options.port, os.getpid())
+    helpers = [
+        asyncio.create_task(keeper.watch()),
+        asyncio.create_task(server.sweep(options.receive_seconds)),
+    ]
+    await server.serve(sockets=[listener])
+    for helper in helpers:
+        helper.cancel()
+    await asyncio.gather(*helpers, return_exceptions=True)
+    logger.info("ended after %d requests", server.server_state.total_requests)
+
+
+def _token(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        token = path.read_bytes().strip()
+    except OSError as error:
+        raise WrongInput(f"the token file {path} cannot be read: {error.strerror}") from error
+    if not token:
+        raise WrongInput(f"the token file {path} is empty")
+    return token
+
+
+def _end(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        logger.info("process %d, to be replaced, has ended already", pid)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""The routes: predict, status, metadata and health, each answer with the version that gave it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tasks.serving import v1
+from tasks.serving.engine import Engine
+from tasks.serving.keeper import Keeper
+from tasks.serving.limits import Admission, Gone, Refusal, check_token
+from tasks.serving.release import Loaded
+from tasks.serving.tensors import Wrong
+
+logger = logging.getLogger(__name__)
+
+VERSION_HEADER = b"x-model-version"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who answers on this port: health tells it, so that a caller knows its own server from another's."""
+
+    name: str
+    document: str
+    pid: int
+    start: str
+
+
+def make_app(keeper: Keeper, identity: Identity, *, token: bytes | None = None) -> ASGIApp:
+    """Give the application that answers for one model."""
+    site = _Site(keeper, identity)
+    predict = _Predict(site)
+    bases = ("/v1/models/{name}", "/v1/models/{name}/versions/{version}")
+    # Predict takes every method and refuses the wrong ones: GET would find a model named "mnist:predict".
+    routes = [
+        *(Route(f"{base}:predict", predict) for base in bases),
+        *(Route(f"{base}/metadata", site.metadata) for base in bases),
+        *(Route(base, site.status) for base in bases),
+        Route("/health/live", site.live),
+        Route("/health/ready", site.is_ready),
+    ]
+    app = Starlette(
+        routes=routes,
+        exception_handlers=dict.fromkeys((Refusal, HTTPException, Exception), _on_error),
+    )
+    return _Envelope(app, predict, token)
+
+
+class _Site:
+    """The endpoints; a path with a version is for that version alone."""
+
+    def __init__(self, keeper: Keeper, identity: Identity) -> None:
+        self.keeper = keeper
+        self.identity = identity
+
+    async def live(self, request: Request) -> Response:
+        return _answer({"status": "live", **vars(self.identity)})
+
+    async def is_ready(self, request: Request) -> Response:
+        keeper = self.keeper
+        body = {
+            "status": "ready" if keeper.ready else "not ready",
+            **vars(self.identity),
+            "version": keeper.version,
+            "wanted": keeper.wanted,
+            "runtime": keeper.loaded.runtime if keeper.loaded else "",
+            "digest": keeper.loaded.digest if keeper.loaded else "",
+            "error": keeper.error,
+            "settled": keeper.settled,
+        }
+        return _answer(body, 200 if keeper.ready else 503)
+
+    async def status(self, request: Request) -> Response:
+        keeper = self.keeper
+        self.check_name(request.path_params["name"])
+        entries: dict[int, tuple[str, str]] = {}
+        if keeper.wanted:
+            entries[keeper.wanted] = ("END", keeper.error) if keeper.error else ("LOADING", "")
+        if keeper.loaded:
+            # A document that cannot be read names no other version to put the reason at.
+            entries[keeper.version] = ("AVAILABLE", keeper.error if keeper.wanted == keeper.version else "")
+        if (asked := request.path_params.get("version")) is not None:
+            entries = {version: entry for version, entry in entries.items() if str(version) == asked}
+        if not entries:
+            which = f"version {asked[:20]}" if asked else "any version"
+            raise Refusal(404, f"Could not find {which} of model {self.identity.name}")
+        return _answer(v1.status(entries))
+
+    async def metadata(self, request: Request) -> Response:
+        loaded = self.loaded(request.path_params)
+        return _answer(v1.metadata(self.identity.name, loaded))
+
+    def check_name(self, name: str) -> None:
+        """Refuse a model that is not the one here."""
+        if name != self.identity.name:
+            raise Refusal(
+                404, f"Could not find any versions of model {name[:40]}: here is {self.identity.name}"
+            )
+
+    def loaded(self, path: Mapping[str, str]) -> Loaded:
+        """Give the version that the path asks for."""
+        self.check_name(path.get("name", self.identity.name))
+        loaded = self.keeper.loaded
+        asked = path.get("version")
+        if loaded is None:
+            raise Refusal(503, self.keeper.error or "no version is served yet", {"retry-after": "1"})
+        if asked is not None and asked != str(loaded.version):
+            raise Refusal(
+                404,
+                f"Servable not found for request: Specific({self.identity.name}, {asked[:20]}); "
+                f"version {loaded.version} is served",
+            )
+        return loaded
+
+
+class _Predict:
+    """The predict endpoint, as a bare ASGI application: this is where the requests are."""
+
+    def __init__(self, site: _Site) -> None:
+        self.site = site
+        self.engine = Engine()
+        self.admission = Admission()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            version, answer = await self.answer(scope, receive)
+        except Gone:
+            return
+        except Exception as error:
+            if not isinstance(error, Wrong | Refusal | HTTPException):
+                logger.exception("a request failed")
+            response = _refuse(scope["method"], scope["path"], error)
+            await response(scope, receive, send)
+            return
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(answer)),
+            (VERSION_HEADER, b"%d" % version),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
+        """Give the version that answers and the body of its answer."""
+        if scope["method"] != "POST":
+            raise HTTPException(405, headers={"allow": "POST"})
+        path, limits = scope.get("path_params", {}), self.site.keeper.limits
+        with self.admission.enter():
+            self.site.loaded(path)  # refused before its body is read
+            body = await self.admission.body(scope, receive, limits.max_request_mib)
+            try:
+                loaded = self.site.loaded(path)
+                return loaded.version, await self.engine.predict(body, loaded, max_images=limits.max_images)
+            finally:
+                self.admission.buffered -= len(body)
+
+
+class _Envelope:
+    """Around everything: the token, the version in each answer, and the short way to predict."""
+
+    def __init__(self, app: Starlette, predict: _Predict, token: bytes | None) -> None:
+        self.app = app
+        self.predict = predict
+        self.predict_path = f"/v1/models/{predict.site.identity.name}:predict"
+        self.keeper = predict.site.keeper
+        self.token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = message["headers"]
+                if all(name != VERSION_HEADER for name, _ in headers):
+                    message["headers"] = [*headers, (VERSION_HEADER, b"%d" % self.keeper.version)]
+            await send(message)
+
+        path = scope["path"]
+        if self.token is not None and not path.startswith("/health/"):
+            try:
+                check_token(scope, self.token)
+            except Refusal as refusal:
+                await _refuse(scope["method"], path, refusal)(scope, receive, named)
+                return
+        app = self.predict if path == self.predict_path else self.app
+        await app(scope, receive, named)
+
+
+def _answer(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(orjson.dumps(body), status, headers=headers, media_type="application/json")
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    return _refuse(request.method, request.url.path, error)
+
+
+def _refuse(method: str, path: str, error: Exception) -> Response:
+    """Give the answer to a request that failed: what was wrong with it, or that it was not its fault."""
+    if isinstance(error, Wrong):
+        return _answer({"error": str(error)}, 400)
+    if isinstance(error, Refusal):
+        return _answer({"error": error.reason}, error.status, error.headers)
+    if isinstance(error, HTTPException):
+        return _answer({"error": f"{method} {path[:200]}: {error.detail}"}, error.status_code, error.headers)
+    return _answer({"error": "the server failed; its log tells why"}, 500)

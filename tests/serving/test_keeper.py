@@ -1,0 +1,223 @@
+"""What the server does with its document: swaps, and goes on where it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tasks.channels.backend import Endpoint
+from tasks.channels.client import Client
+from tasks.serving.keeper import Keeper
+
+
+def rejected(server, message):
+    """Wait until the server says what is wrong with its document."""
+    while message not in (error := server.health()["error"]):
+        assert server.process.poll() is None, error
+    return error
+
+
+def test_a_swap_drops_no_request(start, golden):
+    """Under load from four clients versions swap to and fro; each answer is that of the version it names."""
+    server = start()
+    imgs = golden[1]["imgs"][:4]
+    expected = {1: golden[1]["logits"][:4]}
+    stop = threading.Event()
+    wrong: list[object] = []
+    seen: list[set[int]] = [set() for _ in range(4)]
+    with Client(Endpoint(str(server.http.base_url), "mnist")) as client:
+        server.want(version=2)
+        server.serves(2)
+        expected[2] = client.predict(imgs).outputs["logits"]
+        assert not np.allclose(expected[1], expected[2])
+
+        def ask(index: int) -> None:
+            while not stop.is_set():
+                try:
+                    answer = client.predict(imgs)
+                    if not np.allclose(answer.outputs["logits"], expected[answer.version], 1e-4, 1e-5):
+                        wrong.append(f"version {answer.version} answered something else")
+                    seen[index].add(answer.version)
+                except Exception as error:
+                    wrong.append(error)
+
+        threads = [threading.Thread(target=ask, args=(index,)) for index in range(4)]
+        for thread in threads:
+            thread.start()
+        for version in (1, 2) * 4:
+            server.want(version=version)
+            server.serves(version)
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    assert seen == [{1, 2}] * 4
+
+
+def test_an_answer_keeps_the_numbers_of_its_version(start, golden):
+    """After the swap the other version's numbers come, and its number stands in every header."""
+    server = start()
+    server.want(version=2)
+    server.serves(2)
+    response = server.predict(golden[2]["imgs"])
+    logits = [row["logits"] for row in response.json()["predictions"]]
+    np.testing.assert_allclose(logits, golden[2]["logits"], 1e-4, 1e-5)
+    assert response.headers["x-model-version"] == "2"
+    assert server.http.get("/v1/models/mnist").headers["x-model-version"] == "2"
+    assert server.http.get("/v1/models/mnist/versions/1").status_code == 404
+
+
+def damage_byte(folder: Path) -> str:
+    path = folder / "assets.extra" / "model.tflite"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    return "model.tflite is not as it was exported"
+
+
+def remove_file(folder: Path) -> str:
+    (folder / "assets.extra" / "model.tflite").unlink()
+    return "model.tflite is missing"
+
+
+def remove_manifest(folder: Path) -> str:
+    (folder / "assets.extra" / "manifest.json").unlink()
+    return "it has no assets.extra/manifest.json"
+
+
+def promise_another_shape(folder: Path) -> str:
+    path = folder / "assets.extra" / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    manifest["signatures"]["infer"]["outputs"]["reconstructed"]["shape"] = [-1, 3]
+    path.write_text(json.dumps(manifest))
+    return "its manifest promises"
+
+
+def promise_another_signature(folder: Path) -> str:
+    path = folder / "assets.extra" / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    manifest["signatures"]["other"] = manifest["signatures"]["infer"]
+    path.write_text(json.dumps(manifest))
+    return "other"
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_byte, remove_file, remove_manifest, promise_another_shape, promise_another_signature]
+)
+def test_a_broken_version_is_not_served(start, releases, tmp_path, damage):
+    """The old version goes on, status and health tell the reason, and the log has it in one line."""
+    shutil.copytree(releases / "2", tmp_path / "candidates" / "5")
+    message = damage(tmp_path / "candidates" / "5")
+    server = start("--candidates", str(tmp_path / "candidates"))
+    server.want(version=5)
+    rejected(server, message)
+    assert server.predict([]).headers["x-model-version"] == "1"
+    entries = {
+        entry["version"]: entry
+        for entry in server.http.get("/v1/models/mnist").json()["model_version_status"]
+    }
+    assert entries["1"]["state"] == "AVAILABLE"
+    assert entries["5"]["state"] == "END"
+    assert entries["5"]["status"]["error_code"] == "UNKNOWN"
+    assert message in entries["5"]["status"]["error_message"]
+    lines = [line for line in server.log.read_text().splitlines() if "version 5 cannot be served" in line]
+    assert len(lines) == 1
+    assert "version 1 goes on" in lines[0]
+
+
+def test_a_version_that_is_nowhere_is_not_served(start, releases):
+    """The reason names the folders that were searched."""
+    server = start()
+    server.want(version=9)
+    assert str(releases) in rejected(server, "version 9 is not in")
+    server.want(version=2)
+    server.serves(2)
+    assert server.health()["error"] == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"version": 2', "not JSON"),
+        (b"[2]", "not a JSON object"),
+        (b"{}", "it names no version"),
+        (b'{"version": "2"}', "version is '2', not a whole number"),
+        (b'{"version": true}', "version is True"),
+        (b'{"version": -1}', "version is -1"),
+        (b'{"version": 2, "max_images": 0}', "max_images is 0"),
+        (b'{"version": 2, "runtime": "onnx"}', "runtime is 'onnx'"),
+        (b'{"version": 2, "canary": 3}', "unknown name 'canary'"),
+    ],
+)
+def test_a_document_that_cannot_be_obeyed_changes_nothing(content, message, tmp_path, releases, caplog):
+    """The old version goes on, and the error says what is wrong with the document."""
+    document = tmp_path / "channel.json"
+    document.write_bytes(b'{"version": 1}')
+    keeper = Keeper(document, [releases], threads=1)
+    asyncio.run(keeper.obey())
+    (tmp_path / "new").write_bytes(content)
+    (tmp_path / "new").replace(document)
+    asyncio.run(keeper.obey())
+    assert keeper.version == 1
+    assert message in keeper.error
+    assert "version 1 goes on" in caplog.text
+
+
+def test_a_half_written_document_is_survived_by_the_process(start):
+    """A document that is damaged in place is reported, and obeyed again once it is whole."""
+    server = start()
+    server.document.write_bytes(b'{"versi')
+    rejected(server, "not JSON")
+    assert server.predict([]).headers["x-model-version"] == "1"
+    entries = server.http.get("/v1/models/mnist").json()["model_version_status"]
+    assert "not JSON" in entries[0]["status"]["error_message"]
+    server.want(version=2)
+    server.serves(2)
+
+
+def test_a_document_that_goes_away_changes_nothing(start):
+    """Deleting the document is no instruction."""
+    server = start()
+    server.document.unlink()
+    rejected(server, "there is no document")
+    assert server.predict([]).headers["x-model-version"] == "1"
+
+
+def test_without_a_document_nothing_is_served_yet(start, tmp_path):
+    """The server lives, is not ready, says why, and serves as soon as there is a document."""
+    server = start(version=None)
+    while not (health := server.health()):
+        assert server.process.poll() is None
+    assert health["version"] == 0
+    rejected(server, "there is no document")
+    assert server.http.get("/health/ready").status_code == 503
+    assert server.http.get("/health/live").status_code == 200
+    assert server.predict([]).status_code == 503
+    assert server.http.get("/v1/models/mnist").status_code == 404
+    assert server.predict([]).headers["x-model-version"] == "0"
+    server.want(version=1)
+    server.serves(1)
+
+
+def test_version_0_takes_the_model_away(start):
+    """Version 0 is the wish to serve nothing."""
+    server = start()
+    server.want(version=0)
+    server.serves(0)
+    assert server.predict([]).status_code == 503
+
+
+def test_limits_change_without_loading_again(start):
+    """A document with the same version and other limits changes the limits alone."""
+    server = start()
+    server.want(version=1, max_images=2)
+    while server.predict(np.zeros((3, 28, 28))).status_code == 200:
+        assert server.process.poll() is None
+    assert server.predict(np.zeros((2, 28, 28))).status_code == 200
+    assert server.log.read_text().count("is served by") == 1
