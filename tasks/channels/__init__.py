@@ -1,0 +1,1 @@
+"""Where a release is served: one protocol for every backend, and the client."""

@@ -1,0 +1,76 @@
+"""What every backend of channels promises: put, current, remove, check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+Channel = Literal["stage", "production"]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a model answers: `{url}/v1/models/{name}:predict`."""
+
+    url: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a channel is wanted to serve: its document."""
+
+    version: int
+    runtime: str = "litert"
+    max_request_mib: int = 32
+    max_images: int = 10_000
+
+    def as_json(self) -> dict[str, Any]:
+        """Give the document's content."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What a channel serves now.
+
+    `healthy` says that the wanted version is served, by a server of the present code; `detail` says what is
+    the matter otherwise. `version` is 0 when nothing is served, `wanted` is None when the document cannot be
+    read, `digest` is the SHA-256 of the served release's manifest.
+    """
+
+    version: int
+    healthy: bool
+    endpoint: Endpoint
+    detail: str
+    wanted: Wanted | None = None
+    digest: str = ""
+
+
+class Backend(Protocol):
+    """Brings channels to serve versions."""
+
+    def put(
+        self,
+        channel: Channel,
+        wanted: Wanted,
+        *,
+        deadline_seconds: float,
+        should_stop: Callable[[], bool],
+    ) -> Endpoint:
+        """Bring the channel to serve what is wanted; return when its endpoint is ready with that version.
+
+        Starts or mends what has to run; changes nothing where all is as wanted. On failure what was served
+        before goes on being served, and Surroundings tells the server's own reason. Raises Stopped when
+        `should_stop` says so.
+        """
+
+    def current(self, channel: Channel) -> Serving | None:
+        """Give what the channel serves; None if it is not up, and is not meant to be."""
+
+    def remove(self, channel: Channel) -> None:
+        """Stop what serves the channel, and wait until it has ended."""
+
+    def check(self, channel: Channel) -> None:
+        """Raise Surroundings if something that is not this channel's own is in its place."""

@@ -1,0 +1,148 @@
+"""A client of a served model, for any server that speaks TensorFlow Serving's REST interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from settings.errors import Surroundings, WrongInput
+from tasks.channels.backend import Endpoint
+
+VERSION_HEADER = "x-model-version"
+DTYPES = {"DT_FLOAT": "float32", "DT_INT64": "int64", "DT_BOOL": "bool"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The outputs by name, N rows each, and the version that gave them (0: the server does not tell)."""
+
+    outputs: dict[str, NDArray[Any]]
+    version: int
+
+
+@dataclass(frozen=True)
+class _Output:
+    name: str
+    dtype: str
+    row: tuple[int, ...]
+
+
+class Client:
+    """Asks one endpoint, over connections that it keeps; threads may share it.
+
+    A request that the server refuses raises WrongInput with the server's reason; a server that is not
+    there, breaks off or fails raises Surroundings.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, *, token: str | None = None, timeout_seconds: float = 60.0
+    ) -> None:
+        self.endpoint = endpoint
+        self._base = f"/v1/models/{endpoint.name}"
+        self._http = httpx.Client(
+            base_url=endpoint.url,
+            headers={"authorization": f"Bearer {token}"} if token else {},
+            timeout=httpx.Timeout(timeout_seconds, connect=5.0),
+            limits=httpx.Limits(max_connections=64, keepalive_expiry=10.0),  # below the server's patience
+            verify=endpoint.url.startswith("https:"),  # without TLS, certificates need not be read
+            trust_env=False,  # a proxy of the environment is not meant for the model server
+        )
+        self._outputs: dict[tuple[int, str], tuple[_Output, ...]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def predict(self, imgs: NDArray[Any], signature: str = "serving_default") -> Answer:
+        """Give the outputs of a signature for imgs float32 (N, 28, 28) in 0..1, with the described types."""
+        imgs = np.ascontiguousarray(imgs, dtype=np.float32)
+        body = orjson.dumps({"signature_name": signature, "inputs": imgs}, option=orjson.OPT_SERIALIZE_NUMPY)
+        response = self._ask("POST", f"{self._base}:predict", content=body)
+        version = int(response.headers.get(VERSION_HEADER, "0"))
+        described = self._describe(version, signature)
+        try:
+            given = self._json(response)["outputs"]
+            if len(described) == 1:
+                given = {described[0].name: given}
+            outputs = {
+                output.name: np.array(given[output.name], dtype=output.dtype).reshape(len(imgs), *output.row)
+                for output in described
+            }
+        except (KeyError, TypeError, ValueError) as error:
+            raise Surroundings(
+                f"{self.endpoint.url} gave an answer that it does not describe: {error!r}"
+            ) from error
+        return Answer(outputs, version)
+
+    def status(self) -> dict[str, Any]:
+        """Give the status of the model's versions as TensorFlow Serving has it."""
+        return self._json(self._ask("GET", self._base))
+
+    def metadata(self) -> dict[str, Any]:
+        """Give the description of the served version: its signatures with names, types and shapes."""
+        return self._json(self._ask("GET", f"{self._base}/metadata"))
+
+    def _describe(self, version: int, signature: str) -> tuple[_Output, ...]:
+        """Give the outputs of a signature, asked once per version: an empty list tells no type or shape."""
+        key = (version, signature)
+        if key not in self._outputs:
+            signatures = self.metadata()["metadata"]["signature_def"]["signature_def"]
+            self._outputs[key] = tuple(
+                _output(name, described) for name, described in signatures[signature]["outputs"].items()
+            )
+        return self._outputs[key]
+
+    def _ask(self, method: str, path: str, *, content: bytes | None = None) -> httpx.Response:
+        try:
+            try:
+                response = self._http.request(method, path, content=content)
+            except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                # A kept connection that the server ended meanwhile. Asking a model twice changes nothing.
+                response = self._http.request(method, path, content=content)
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise Surroundings(
+                f"the model server at {self.endpoint.url} does not answer: {reason}"
+            ) from error
+        if response.is_success:
+            return response
+        message = f"{self.endpoint.url} answers {response.status_code}: {_reason(response)}"
+        if response.is_client_error:
+            raise WrongInput(message)
+        raise Surroundings(message)
+
+    def _json(self, response: httpx.Response) -> dict[str, Any]:
+        try:
+            answer = orjson.loads(response.content)
+        except orjson.JSONDecodeError as error:
+            raise Surroundings(f"{self.endpoint.url} does not answer JSON: {error}") from error
+        if not isinstance(answer, dict):
+            raise Surroundings(f"{self.endpoint.url} answers something other than a JSON object")
+        return answer
+
+
+def _output(name: str, described: Mapping[str, Any]) -> _Output:
+    sizes = [int(dim["size"]) for dim in described["tensor_shape"]["dim"]]
+    return _Output(name, DTYPES[described["dtype"]], tuple(sizes[1:]))
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        return str(orjson.loads(response.content)["error"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return response.text[:200]

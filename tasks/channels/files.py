@@ -1,0 +1,67 @@
+"""The files of a channel on this machine: its document, the note of its server, the server's log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks.channels.backend import Channel, Wanted
+from tasks.store.files import write_json
+
+
+@dataclass(frozen=True)
+class ChannelFiles:
+    """`<channel>.json`, `<channel>.server.json` and `<channel>.log` in one folder."""
+
+    folder: Path
+    channel: Channel
+
+    @property
+    def document(self) -> Path:
+        """What the channel is wanted to serve; its server watches it."""
+        return self.folder / f"{self.channel}.json"
+
+    @property
+    def note(self) -> Path:
+        """Which server was started for the channel; there as long as one is meant to run."""
+        return self.folder / f"{self.channel}.server.json"
+
+    @property
+    def log(self) -> Path:
+        """What the server writes; the log of the server before is beside it, with `.1`."""
+        return self.folder / f"{self.channel}.log"
+
+    def wanted(self) -> Wanted | None:
+        """Give what the document says; None if there is none, or it cannot be read."""
+        try:
+            return Wanted(**json.loads(self.document.read_bytes()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def want(self, wanted: Wanted) -> None:
+        """Replace the document."""
+        write_json(self.document, wanted.as_json())
+
+    def stamp(self) -> str:
+        """Give what the server calls the document's stamp: it changes with every replacement."""
+        status = self.document.stat()
+        return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
+
+    def read_note(self) -> dict[str, Any]:
+        """Give the note; empty if there is none, or it cannot be read."""
+        try:
+            note = json.loads(self.note.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return note if isinstance(note, dict) else {}
+
+    def write_note(self, note: dict[str, Any]) -> None:
+        """Replace the note."""
+        write_json(self.note, note)
+
+    def forget(self) -> None:
+        """Remove document and note: nothing is meant to be served."""
+        self.note.unlink(missing_ok=True)
+        self.document.unlink(missing_ok=True)

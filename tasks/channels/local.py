@@ -1,0 +1,259 @@
+"""Channels on this machine: a model server process for each, which outlives the command that started it."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import secrets
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from settings.errors import Stopped, Surroundings
+from tasks.channels import process
+from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
+from tasks.channels.files import ChannelFiles
+from tasks.channels.fingerprint import ROOT, fingerprint
+from tasks.channels.look import Found, is_server_of, look
+
+logger = logging.getLogger(__name__)
+
+PORT_VARIABLES = {"stage": "STAGE_PORT", "production": "PRODUCTION_PORT"}
+END_SECONDS = 15.0  # above the server's own bound for what is in flight
+UNDO_SECONDS = 15.0
+POLL_SECONDS = 0.02
+
+
+class LocalBackend:
+    """The backend for one model on this machine; see Backend for what the methods promise."""
+
+    def __init__(
+        self,
+        models_root: Path,
+        name: str,
+        releases: Path,
+        candidates: Path,
+        host: str,
+        ports: Mapping[Channel, int],
+        *,
+        token_file: Path | None = None,
+    ) -> None:
+        self.folder = models_root.absolute() / "channels"
+        self.name = name
+        self.releases = releases.absolute()
+        self.candidates = candidates.absolute()
+        self.host = host
+        self.ports = dict(ports)
+        self.token_file = token_file
+
+    def put(
+        self,
+        channel: Channel,
+        wanted: Wanted,
+        *,
+        deadline_seconds: float,
+        should_stop: Callable[[], bool],
+    ) -> Endpoint:
+        """Bring the channel to serve what is wanted; on failure its old document and version go on."""
+        deadline = time.monotonic() + deadline_seconds
+        files = self._files(channel)
+        found = self._look(channel)
+        if found.kind == "stuck":
+            found = self._look(channel)  # one slow answer is no reason to end a server
+        if found.kind == "stranger":
+            raise self._taken(channel, found)
+        before = files.wanted()
+        if before == wanted and self._judge(channel, found, wanted).healthy:
+            return self.endpoint(channel)
+        was_up = found.kind != "nothing" or files.note.exists()
+        started: int | None = None
+        try:
+            files.want(wanted)
+            if found.kind == "stuck":
+                logger.warning(
+                    "the server of %s (process %d) does not answer: it is ended", channel, found.pid
+                )
+                process.end(found.pid, patience_seconds=1.0)
+            if found.kind != "ours":
+                started = self._start(channel, replaces=None)
+            elif not self._is_current(channel, found):
+                started = self._start(channel, replaces=found.pid)
+            self._wait(channel, wanted, found.pid, started, deadline, should_stop)
+            if started is not None and found.kind == "ours":
+                process.end(
+                    found.pid, patience_seconds=END_SECONDS
+                )  # it drains since the port was taken over
+        except BaseException:
+            self._undo(channel, before if was_up else None, started)
+            raise
+        return self.endpoint(channel)
+
+    def current(self, channel: Channel) -> Serving | None:
+        """Give what the channel serves; None if it is not up, and is not meant to be."""
+        files = self._files(channel)
+        found = self._look(channel)
+        if found.kind not in ("ours", "stuck") and not files.note.exists():
+            return None
+        return self._judge(channel, found, files.wanted())
+
+    def remove(self, channel: Channel) -> None:
+        """Stop the channel's server and wait until it has ended; its document goes too."""
+        files = self._files(channel)
+        found = self._look(channel)
+        pids = {found.pid} if found.kind in ("ours", "stuck") else set()
+        noted = int(files.read_note().get("pid", 0))
+        if noted and is_server_of(noted, files.document):  # started, but not on its port yet
+            pids.add(noted)
+        for pid in pids:
+            process.end(pid, patience_seconds=END_SECONDS)
+            logger.info("the server of %s (process %d) has ended", channel, pid)
+        files.forget()
+
+    def check(self, channel: Channel) -> None:
+        """Raise Surroundings unless the channel's port is free or held by its own server."""
+        found = self._look(channel)
+        if found.kind == "stranger":
+            raise self._taken(channel, found)
+        if found.kind != "nothing":
+            return
+        try:
+            info = socket.getaddrinfo(self.host, self.ports[channel], type=socket.SOCK_STREAM)[0]
+            with socket.socket(*info[:3]) as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind(info[4])
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise self._taken(channel, found) from error
+            raise Surroundings(
+                f"{channel} cannot listen on {self.host}:{self.ports[channel]} ({error.strerror}): "
+                f"set SERVING_HOST or {PORT_VARIABLES[channel]}"
+            ) from error
+
+    def endpoint(self, channel: Channel) -> Endpoint:
+        """Give where the channel answers, or would."""
+        host = self._reachable_host()
+        return Endpoint(f"http://{f'[{host}]' if ':' in host else host}:{self.ports[channel]}", self.name)
+
+    def _judge(self, channel: Channel, found: Found, wanted: Wanted | None) -> Serving:
+        """Compare what was found with what is wanted."""
+        endpoint = self.endpoint(channel)
+        if found.kind != "ours":
+            detail = {
+                "nothing": "its server is not running",
+                "stuck": f"its server (process {found.pid}) does not answer",
+                "stranger": f"its port is held by {found.who}",
+            }[found.kind]
+            return Serving(0, False, endpoint, detail, wanted)
+        health = found.health
+        version, runtime = int(health["version"]), str(health["runtime"])
+        detail = str(health["error"])
+        if not detail and wanted is None:
+            detail = f"its document {self._files(channel).document} cannot be read"
+        if not detail and wanted is not None and (version, runtime) != (wanted.version, wanted.runtime):
+            detail = f"it serves version {version} by {runtime or 'nothing'}"
+        if not detail and not self._is_current(channel, found):
+            detail = f"its server (process {found.pid}) was started by other code or settings"
+        return Serving(version, not detail, endpoint, detail, wanted, str(health["digest"]))
+
+    def _wait(
+        self,
+        channel: Channel,
+        wanted: Wanted,
+        before: int,
+        started: int | None,
+        deadline: float,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Wait until the server has obeyed the document as it is now.
+
+        It is the process that was `started`, else the one that was there `before` (0: none).
+        """
+        files = self._files(channel)
+        settled = files.stamp()
+        expected = started or before
+        while True:
+            found = self._look(channel)
+            if found.kind == "stranger":
+                raise self._taken(channel, found)
+            if not process.is_running(expected):
+                if found.kind != "ours" or found.pid in (expected, before):
+                    log = process.tail(files.log)
+                    raise Surroundings(
+                        f"the server of {channel} ended before it was ready: {log} ({files.log})"
+                    )
+                expected = found.pid  # one that an earlier, killed command started was first on the port
+            if found.kind == "ours" and found.pid == expected and found.health["settled"] == settled:
+                if found.health["error"]:
+                    raise Surroundings(f"{channel}: {found.health['error']}")
+                if found.health["version"] == wanted.version:
+                    return
+            if should_stop():
+                raise Stopped(f"stopped before {channel} served version {wanted.version}")
+            if time.monotonic() > deadline:
+                log = process.tail(files.log)
+                raise Surroundings(
+                    f"{channel} did not serve version {wanted.version} in time: {log} ({files.log})"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _undo(self, channel: Channel, before: Wanted | None, started: int | None) -> None:
+        """Let the channel serve what it served before; None: nothing, so what was started is ended."""
+        files = self._files(channel)
+        if before is None:
+            if started is not None:
+                process.end(started, patience_seconds=1.0)
+            files.forget()
+            return
+        files.want(before)
+        deadline = time.monotonic() + UNDO_SECONDS
+        while time.monotonic() < deadline:
+            found = self._look(channel)
+            if found.kind == "ours" and found.health["settled"] == files.stamp():
+                return
+            if found.kind == "nothing" and (started is None or not process.is_running(started)):
+                started = self._start(channel, replaces=None)  # the failure took the server with it
+            time.sleep(POLL_SECONDS)
+
+    def _start(self, channel: Channel, *, replaces: int | None) -> int:
+        """Start a server; one that `replaces` another loads first, and then takes the port over."""
+        files = self._files(channel)
+        start = secrets.token_hex(8)
+        command = [sys.executable, "-P", "-m", "tasks.serving", *self._arguments(channel), "--start", start]
+        if replaces is not None:
+            command += ["--replaces", str(replaces)]
+        variables = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+        pid = process.start(command, log=files.log, variables=variables)
+        files.write_note({"pid": pid, "start": start, "fingerprint": fingerprint(self._arguments(channel))})
+        logger.info("the server of %s is process %d, its log %s", channel, pid, files.log)
+        return pid
+
+    def _arguments(self, channel: Channel) -> list[str]:
+        arguments = ["--document", str(self._files(channel).document), "--releases", str(self.releases)]
+        if channel == "stage":
+            arguments += ["--candidates", str(self.candidates)]
+        if self.token_file is not None:
+            arguments += ["--token-file", str(self.token_file.absolute())]
+        return [*arguments, "--name", self.name, "--host", self.host, "--port", str(self.ports[channel])]
+
+    def _is_current(self, channel: Channel, found: Found) -> bool:
+        note = self._files(channel).read_note()
+        same_start = note.get("start") == found.health["start"]
+        return same_start and note.get("fingerprint") == fingerprint(self._arguments(channel))
+
+    def _taken(self, channel: Channel, found: Found) -> Surroundings:
+        holder = f"held by {found.who}" if found.who else "taken"
+        return Surroundings(
+            f"port {self.ports[channel]} of {channel} is {holder}: end that, or set "
+            f"{PORT_VARIABLES[channel]} to a free port"
+        )
+
+    def _look(self, channel: Channel) -> Found:
+        return look(self._reachable_host(), self.ports[channel], self._files(channel).document)
+
+    def _reachable_host(self) -> str:
+        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+
+    def _files(self, channel: Channel) -> ChannelFiles:
+        return ChannelFiles(self.folder, channel)

@@ -1,0 +1,74 @@
+"""Who is on a channel's port: nobody, the channel's own server, or someone else.
+
+A server is known by what it says of itself: the document that it obeys, its process and the id of its start.
+A pid in a file proves nothing, for the kernel gives pids out again.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.channels import process
+
+ASK_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is on a port; `health` is what our own server says of itself, `who` describes a stranger.
+
+    `ours` obeys the channel's document and answers; `stuck` is ours and does not answer.
+    """
+
+    kind: Literal["nothing", "ours", "stuck", "stranger"]
+    pid: int = 0
+    health: Mapping[str, Any] = field(default_factory=dict)
+    who: str = ""
+
+
+def look(host: str, port: int, document: Path) -> Found:
+    """Find out who listens on the port, from the view of the channel with that document."""
+    try:
+        health = _ask(host, port)
+    except ConnectionRefusedError:
+        return Found("nothing")
+    if health is not None and health["document"] == str(document):
+        return Found("ours", health["pid"], health)
+    if health is not None:
+        who = f"the model server of {health['document']} (process {health['pid']})"
+        return Found("stranger", health["pid"], who=who)
+    pid = process.listener_on(port)
+    if pid is None:  # ended meanwhile
+        return Found("nothing")
+    if pid and is_server_of(pid, document):
+        return Found("stuck", pid)
+    command = " ".join(process.command_of(pid))[:120]
+    return Found("stranger", pid, who=f"process {pid}: {command}" if pid else "another user's process")
+
+
+def is_server_of(pid: int, document: Path) -> bool:
+    """Tell whether the process was started as a model server with that document."""
+    command = process.command_of(pid)
+    return "tasks.serving" in command and str(document) in command
+
+
+def _ask(host: str, port: int) -> dict[str, Any] | None:
+    """Give what a model server says of itself; None if whoever listens is none, or does not answer."""
+    connection = http.client.HTTPConnection(host, port, timeout=ASK_SECONDS)
+    try:
+        connection.request("GET", "/health/ready")
+        health = json.loads(connection.getresponse().read(65_536))
+    except ConnectionRefusedError:
+        raise
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    if isinstance(health, dict) and {"pid", "document", "start", "settled"} <= health.keys():
+        return health
+    return None

@@ -1,0 +1,368 @@
+"""The backend on this machine, with its real servers."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from settings.errors import Stopped, Surroundings
+from tasks.channels import local, look, process
+from tasks.channels.backend import Wanted
+from tasks.channels.client import Client
+from tasks.channels.files import ChannelFiles
+
+BLANK = np.zeros((1, 28, 28), np.float32)
+
+
+def server_pid(backend, channel="production") -> int:
+    """The process that answers on the channel's port."""
+    found = look.look("127.0.0.1", backend.ports[channel], backend.folder / f"{channel}.json")
+    assert found.kind == "ours"
+    return found.pid
+
+
+def version_of(endpoint) -> int:
+    with Client(endpoint) as client:
+        return client.predict(BLANK).version
+
+
+@contextmanager
+def stranger(port: int):
+    """Somebody else on the port: accepts connections and greets them in no language of ours."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+
+        def greet() -> None:
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.sendall(b"220 mail.example ESMTP\r\n")
+
+        thread = threading.Thread(target=greet)
+        thread.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_a_channel_that_was_never_put_is_not_up(backend):
+    """Nothing is there before the first put, and nothing is made by looking."""
+    assert backend.current("production") is None
+    assert not backend.folder.exists()
+    backend.check("production")
+    backend.remove("production")
+
+
+def test_put_starts_the_server(backend, put, models):
+    """The first put starts a server, which answers as that version at the endpoint."""
+    endpoint = put(1)
+    assert endpoint.url == f"http://127.0.0.1:{backend.ports['production']}"
+    assert version_of(endpoint) == 1
+    serving = backend.current("production")
+    assert (serving.version, serving.healthy, serving.detail) == (1, True, "")
+    assert serving.wanted == Wanted(1)
+    assert serving.endpoint == endpoint
+    assert len(serving.digest) == 64
+    document = json.loads((models / "channels" / "production.json").read_bytes())
+    assert document == {"version": 1, "runtime": "litert", "max_request_mib": 32, "max_images": 10_000}
+
+
+def test_a_second_put_of_the_same_changes_nothing(backend, put):
+    """Where all is as wanted, neither document nor process is touched."""
+    put(1)
+    pid = server_pid(backend)
+    document = (backend.folder / "production.json").stat()
+    put(1)
+    assert server_pid(backend) == pid
+    assert (backend.folder / "production.json").stat().st_ino == document.st_ino
+
+
+def test_another_version_is_swapped_in_the_same_process(backend, put, models):
+    """A rollout changes the document alone; limits change the same way."""
+    (models / "candidates" / "mnist" / "2").rename(models / "mnist" / "2")
+    put(1)
+    pid = server_pid(backend)
+    assert version_of(put(2)) == 2
+    put(2, max_images=5)
+    assert backend.current("production").wanted.max_images == 5
+    assert server_pid(backend) == pid
+
+
+def test_production_serves_no_candidate(backend, put):
+    """Only the stage looks among the candidates; a candidate that production was put to is named missing."""
+    with pytest.raises(Surroundings, match=r"production: version 2 cannot be served: version 2 is not in"):
+        put(2)
+    assert backend.current("production") is None
+    assert version_of(put(2, "stage")) == 2
+
+
+def test_channels_do_not_touch_each_other(backend, put):
+    """Stage and production are two processes; removing one leaves the other."""
+    production = put(1)
+    put(2, "stage")
+    backend.remove("stage")
+    assert backend.current("stage") is None
+    assert version_of(production) == 1
+
+
+def test_a_version_that_cannot_be_served_leaves_the_old_one(backend, put, models):
+    """The error is the server's own reason; document, process and version are as before."""
+    endpoint = put(2, "stage")
+    pid = server_pid(backend, "stage")
+    with pytest.raises(Surroundings, match=r"stage: version 3 .*model\.tflite is not as it was exported"):
+        put(3, "stage")
+    serving = backend.current("stage")
+    assert (serving.version, serving.healthy, serving.wanted) == (2, True, Wanted(2))
+    assert server_pid(backend, "stage") == pid
+    assert version_of(endpoint) == 2
+
+
+def test_a_first_version_that_cannot_be_served_leaves_nothing(backend, put):
+    """Where nothing was up before, a failed put leaves no server and no document."""
+    with pytest.raises(Surroundings, match="is not as it was exported"):
+        put(3, "stage")
+    assert backend.current("stage") is None
+    assert process.listener_on(backend.ports["stage"]) is None
+    assert not (backend.folder / "stage.json").exists()
+
+
+def test_a_killed_server_is_seen_and_mended(backend, put):
+    """After kill -9 the channel is unhealthy, and the next put of the same starts it again."""
+    put(1)
+    pid = server_pid(backend)
+    os.kill(pid, signal.SIGKILL)
+    while process.is_running(pid):
+        pass
+    serving = backend.current("production")
+    assert (serving.healthy, serving.detail, serving.wanted) == (
+        False,
+        "its server is not running",
+        Wanted(1),
+    )
+    backend.check("production")
+    assert version_of(put(1)) == 1
+    assert server_pid(backend) != pid
+
+
+def test_a_failed_put_after_a_crash_brings_the_old_version_back(backend, put):
+    """A crashed channel that is put to a broken version serves its old one afterwards."""
+    put(1)
+    os.kill(server_pid(backend), signal.SIGKILL)
+    with pytest.raises(Surroundings, match="version 9 is not in"):
+        put(9)
+    serving = backend.current("production")
+    assert (serving.version, serving.healthy) == (1, True)
+
+
+def test_a_version_that_takes_the_server_with_it_is_undone(backend, put, models, monkeypatch):
+    """A server that dies of the new version is not waited for; a new one serves the old version."""
+    (models / "candidates" / "mnist" / "2").rename(models / "mnist" / "2")
+    put(1)
+    pids = [server_pid(backend)]
+    want = ChannelFiles.want
+
+    def want_and_die(self, wanted):
+        want(self, wanted)
+        if pids:
+            os.kill(pids.pop(), signal.SIGKILL)
+
+    monkeypatch.setattr(ChannelFiles, "want", want_and_die)
+    with pytest.raises(Surroundings, match="the server of production ended before it was ready"):
+        put(2)
+    serving = backend.current("production")
+    assert (serving.version, serving.healthy, serving.wanted) == (1, True, Wanted(1))
+
+
+def test_a_server_that_does_not_answer_is_ended_and_mended(backend, put, monkeypatch):
+    """A server that hangs is known by its process, seen as unhealthy, and replaced by put."""
+    put(1)
+    pid = server_pid(backend)
+    monkeypatch.setattr(look, "ASK_SECONDS", 0.5)
+    os.kill(pid, signal.SIGSTOP)
+    backend.check("production")
+    serving = backend.current("production")
+    assert (serving.healthy, serving.detail) == (False, f"its server (process {pid}) does not answer")
+    assert version_of(put(1)) == 1
+    assert not process.is_running(pid)
+
+
+def test_remove_ends_a_server_that_hangs(backend, put, monkeypatch):
+    """SIGKILL comes where SIGTERM is not heard in time."""
+    put(1)
+    pid = server_pid(backend)
+    monkeypatch.setattr(look, "ASK_SECONDS", 0.3)
+    monkeypatch.setattr(local, "END_SECONDS", 0.3)
+    os.kill(pid, signal.SIGSTOP)
+    backend.remove("production")
+    assert not process.is_running(pid)
+    assert backend.current("production") is None
+
+
+def test_a_server_of_other_code_is_replaced(backend, put):
+    """A server that was started by other code is unhealthy; put hands its port over to a new process."""
+    put(1)
+    pid = server_pid(backend)
+    note = backend.folder / "production.server.json"
+    noted = json.loads(note.read_bytes())
+    noted["fingerprint"] = "older"
+    note.write_text(json.dumps(noted))
+    serving = backend.current("production")
+    assert (serving.version, serving.healthy) == (1, False)
+    assert "started by other code" in serving.detail
+    put(1)
+    assert server_pid(backend) != pid
+    assert backend.current("production").healthy
+    assert not process.is_running(pid)
+
+
+def test_a_server_whose_note_is_lost_is_found_and_replaced(backend, put):
+    """A command that was killed before it wrote its note leaves no orphan."""
+    put(1)
+    pid = server_pid(backend)
+    (backend.folder / "production.server.json").unlink()
+    assert not backend.current("production").healthy
+    put(1)
+    assert not process.is_running(pid)
+    assert backend.current("production").healthy
+
+
+def test_the_server_outlives_the_command(backend, models):
+    """A command whose whole process group is killed after its put leaves its server to the next."""
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from tasks.channels.backend import Wanted; from tasks.channels.local import LocalBackend\n"
+        "root, port = Path(sys.argv[1]), int(sys.argv[2])\n"
+        "backend = LocalBackend(root, 'mnist', root / 'mnist', root / 'candidates' / 'mnist', '127.0.0.1',\n"
+        "                       {'stage': port + 1, 'production': port})\n"
+        "backend.put('production', Wanted(1), deadline_seconds=30, should_stop=lambda: False)\n"
+        "os.killpg(os.getpgid(0), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", code, str(models), str(backend.ports["production"])]
+    ended = subprocess.run(command, start_new_session=True, capture_output=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    serving = backend.current("production")
+    assert (serving.version, serving.healthy) == (1, True)
+    pid = server_pid(backend)
+    assert os.getsid(pid) == pid
+    backend.remove("production")
+    assert not process.is_running(pid)
+
+
+def test_the_server_takes_nothing_of_the_command_with_it(backend, put, tmp_path, monkeypatch):
+    """No lock, terminal, folder or secret of the command is kept by the server that it starts."""
+    monkeypatch.setenv("SECRET_OF_THE_COMMAND", "hush")
+    with (tmp_path / "lock").open("w") as lock:
+        os.set_inheritable(lock.fileno(), True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        put(1)
+        pid = server_pid(backend)
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert Path(f"/proc/{pid}/cwd").readlink() == Path("/")
+    assert Path(f"/proc/{pid}/fd/0").readlink() == Path("/dev/null")
+    assert b"SECRET_OF_THE_COMMAND" not in Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_the_log_before_is_kept(backend, put):
+    """A restart begins a new log; the one before is beside it."""
+    put(1)
+    os.kill(server_pid(backend), signal.SIGKILL)
+    put(1)
+    log = backend.folder / "production.log"
+    assert log.read_text().count("version 1 is served") == 1
+    assert "version 1 is served" in log.with_name("production.log.1").read_text()
+
+
+def test_a_port_held_by_a_stranger_is_a_clear_error(backend, put):
+    """check and put name the port, the process that holds it, and the variable to set."""
+    port = backend.ports["production"]
+    with stranger(port):
+        message = rf"port {port} of production is held by process {os.getpid()}: .*PRODUCTION_PORT"
+        with pytest.raises(Surroundings, match=message):
+            backend.check("production")
+        with pytest.raises(Surroundings, match=message):
+            put(1)
+        assert backend.current("production") is None
+    assert not (backend.folder / "production.json").exists()
+    backend.check("production")
+
+
+def test_a_server_of_another_models_root_is_a_stranger(backend, put, make_backend, tmp_path):
+    """A model server that obeys another document is neither used nor ended; its document is named."""
+    put(1)
+    other = make_backend(root=tmp_path / "other", production=backend.ports["production"])
+    message = rf"held by the model server of {backend.folder}/production\.json"
+    with pytest.raises(Surroundings, match=message):
+        other.check("production")
+    with pytest.raises(Surroundings, match=message):
+        other.put("production", Wanted(1), deadline_seconds=5, should_stop=lambda: False)
+    other.remove("production")
+    assert backend.current("production").healthy
+
+
+def test_an_address_that_is_not_of_this_machine_is_a_clear_error(make_backend):
+    """check tells that the host cannot be listened on, before any training."""
+    backend = make_backend(host="192.0.2.1")
+    with pytest.raises(Surroundings, match=r"cannot listen on 192\.0\.2\.1:\d+ .*SERVING_HOST"):
+        backend.check("stage")
+
+
+def test_a_port_that_is_bound_but_not_listening_is_taken(backend):
+    """check tells of a port that nobody answers on and that is not free either."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", backend.ports["stage"]))
+        with pytest.raises(Surroundings, match=r"port \d+ of stage is taken: .*STAGE_PORT"):
+            backend.check("stage")
+
+
+def test_a_wish_to_stop_ends_the_wait_and_undoes(backend, put):
+    """put stops within moments, and the version before goes on."""
+    put(1)
+    with pytest.raises(Stopped):
+        backend.put("production", Wanted(1, max_images=7), deadline_seconds=30, should_stop=lambda: True)
+    assert backend.current("production").wanted == Wanted(1)
+    with pytest.raises(Stopped):
+        backend.put("stage", Wanted(2), deadline_seconds=30, should_stop=lambda: True)
+    assert backend.current("stage") is None
+    assert process.listener_on(backend.ports["stage"]) is None
+
+
+def test_a_deadline_is_kept_and_the_log_is_told(backend):
+    """A server that is not ready in time is ended; the error has the end of its log and the log's path."""
+    with pytest.raises(Surroundings, match=r"did not serve version 1 in time: .*stage\.log"):
+        backend.put("stage", Wanted(1), deadline_seconds=0, should_stop=lambda: False)
+    assert process.listener_on(backend.ports["stage"]) is None
+
+
+def test_a_server_that_ends_at_once_is_told_with_its_log(make_backend, tmp_path):
+    """A server that cannot start is not waited for until the deadline."""
+    backend = make_backend(token_file=tmp_path / "token")
+    with pytest.raises(Surroundings, match=r"ended before it was ready: .*the token file .* cannot be read"):
+        backend.put("stage", Wanted(2), deadline_seconds=60, should_stop=lambda: False)
+    assert backend.current("stage") is None
+
+
+def test_a_damaged_document_is_mended(backend, put):
+    """A document that cannot be read makes the channel unhealthy; put writes it anew."""
+    put(1)
+    (backend.folder / "production.json").write_text('{"versi')
+    while backend.current("production").healthy:
+        pass
+    assert backend.current("production").version == 1
+    put(1)
+    assert backend.current("production").healthy
