@@ -1,0 +1,1 @@
+"""What a candidate is measured by, and what it has to reach."""

@@ -1,0 +1,59 @@
+"""Brings together what a verdict is reached on: the sets, what was answered, the release's own answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.datasets.pixels import scale
+from tasks.datasets.selection import tested_images, training_images
+from tasks.judging.case import Case, References
+from tasks.judging.scores import Scores
+from tasks.release.inprocess import run_litert, run_saved_model
+from tasks.release.reader import Release
+
+TEST = "test"  # the name of the in-distribution test images among the sets
+
+
+def load_sets(dataset: Path, outliers: Mapping[str, Path], *, limit: int) -> dict[str, NDArray[np.uint8]]:
+    """Give the images (N, 28, 28) of every set by name, the first `limit` (0: all), the test images first."""
+    folders = {TEST: dataset} | dict(outliers)
+    return {name: tested_images(folder, limit=limit).images for name, folder in folders.items()}
+
+
+def make_case(
+    release: Release,
+    *,
+    candidate: Scores,
+    champion: Scores | None,
+    digest: str,
+    dataset: Path,
+    sets: Mapping[str, NDArray[np.uint8]],
+    primary: str,
+    held_out: int,
+    limit: int,
+) -> Case:
+    """Give the case of a release; it answers the test images and the primary outliers in this process.
+
+    `digest` is the release's, `sets` come from `load_sets`, `held_out` and `limit` are as it was trained.
+    """
+    compared = {name: scale(sets[name]) for name in (TEST, primary)}  # float32 (N, 28, 28)
+    return Case(
+        candidate=candidate,
+        champion=champion,
+        champion_version=champion.version if champion is not None else None,
+        sets=sets,
+        test=TEST,
+        primary=primary,
+        test_labels=tested_images(dataset, limit=limit).known_labels(),
+        train_images=training_images(dataset, held_out=held_out, limit=limit).images,
+        references=References(
+            saved_model={name: run_saved_model(release.folder, imgs) for name, imgs in compared.items()},
+            litert={name: run_litert(release.tflite, imgs) for name, imgs in compared.items()},
+        ),
+        threshold=release.threshold,
+        release={"digest": digest},
+    )

@@ -1,0 +1,142 @@
+"""Measures a case: accuracy, detectors on every set, the champion, parity."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from settings.errors import Stopped
+from tasks.judging import measures
+from tasks.judging.baselines import fit_principal_components
+from tasks.judging.bootstrap import Rounds, accuracy_difference, bootstrap, difference
+from tasks.judging.case import Case
+from tasks.judging.leak import count_leaked
+from tasks.judging.statistics import Estimate, ScoreArray, wilson
+from tasks.release.parity import Answers, Parity, compare
+
+if TYPE_CHECKING:
+    from settings.hyperparameters import JudgingSettings
+
+logger = logging.getLogger(__name__)
+
+CHAMPION = "champion"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The figures of a case."""
+
+    leaked: int  # test images among the training images
+    accuracy: Estimate
+    confusion: NDArray[np.int64]  # (10, 10), true class by predicted class
+    flagged: Mapping[str, Estimate]  # by set: the share out of distribution
+    separations: Mapping[str, Mapping[str, Rounds]]  # by outlier set and detector
+    advantages: Mapping[str, Estimate]  # by trivial detector: AUROC above the concept's, on the primary set
+    against_champion: Mapping[str, Estimate]  # accuracy and AUROC above the champion's; empty without one
+    endpoint: Mapping[str, Parity]  # by set: the endpoint and the SavedModel
+    litert: Mapping[str, Parity]  # by set: the LiteRT file and the SavedModel
+
+    def separations_json(self, confidence: float) -> dict[str, Any]:
+        """Give AUROC, AUPR and FPR at 95 % TPR with their intervals, by set and detector."""
+        return {
+            name: {
+                detector: {
+                    statistic: asdict(rounds.estimate(statistic, confidence))
+                    for statistic in ("auroc", "aupr", "fpr95")
+                }
+                for detector, rounds in detectors.items()
+            }
+            for name, detectors in self.separations.items()
+        }
+
+
+def measure(case: Case, settings: JudgingSettings, should_stop: Callable[[], bool]) -> Measurement:
+    """Measure all of a case; raises Stopped between two sets when asked to stop."""
+    confidence = settings.confidence
+    answered = case.answered
+    correct = answered.class_ids == case.test_labels
+    separations = _separate(case, settings, should_stop)
+    primary = separations[case.primary]
+    concept = primary[measures.CONCEPT]
+    tolerance = settings.parity_rtol, settings.parity_atol
+    endpoint = {name: scores.outputs() for name, scores in case.candidate.sets.items()}
+    return Measurement(
+        leaked=count_leaked(case.train_images, case.sets[case.test]),
+        accuracy=wilson(int(correct.sum()), len(correct), confidence),
+        confusion=measures.confusion(case.test_labels, answered.class_ids),
+        flagged={name: measures.flagged(case.candidate.sets[name], confidence) for name in case.sets},
+        separations=separations,
+        advantages={
+            name: difference(primary[name], concept, "auroc", confidence) for name in measures.TRIVIAL
+        },
+        against_champion=_against_champion(case, primary, correct, settings),
+        endpoint=_compare(endpoint, case.references.saved_model, *tolerance, case.threshold),
+        litert=_compare(case.references.litert, case.references.saved_model, *tolerance, case.threshold),
+    )
+
+
+def _separate(
+    case: Case, settings: JudgingSettings, should_stop: Callable[[], bool]
+) -> dict[str, dict[str, Rounds]]:
+    """Give the rounds of every detector against every outlier set; the champion's on the primary one too."""
+    components = fit_principal_components(case.train_images)
+
+    def scores_of(name: str) -> dict[str, ScoreArray]:
+        scores = measures.detector_scores(case.candidate.sets[name], case.sets[name], components)
+        if case.champion is not None:
+            scores[CHAMPION] = case.champion.sets[name].score
+        return scores
+
+    inliers = scores_of(case.test)
+    separations = {}
+    for name in case.outliers:
+        if should_stop():
+            raise Stopped("stopped while the model was judged; nothing was promoted")
+        outliers = scores_of(name)
+        if name != case.primary:
+            outliers.pop(CHAMPION, None)
+        separations[name] = bootstrap(
+            {detector: inliers[detector] for detector in outliers},
+            outliers,
+            rounds=settings.bootstrap_rounds,
+            seed=settings.seed,
+        )
+        auroc = separations[name][measures.CONCEPT].estimate("auroc", settings.confidence)
+        logger.info("%s: AUROC %.5f (%.5f to %.5f)", name, auroc.value, auroc.low, auroc.high)
+    return separations
+
+
+def _against_champion(
+    case: Case, primary: Mapping[str, Rounds], correct: NDArray[np.bool_], settings: JudgingSettings
+) -> dict[str, Estimate]:
+    if case.champion is None:
+        return {}
+    return {
+        "accuracy": accuracy_difference(
+            correct,
+            case.champion.sets[case.test].class_ids == case.test_labels,
+            rounds=settings.bootstrap_rounds,
+            seed=settings.seed,
+            confidence=settings.confidence,
+        ),
+        "auroc": difference(primary[measures.CONCEPT], primary[CHAMPION], "auroc", settings.confidence),
+    }
+
+
+def _compare(
+    answers: Mapping[str, Answers],
+    reference: Mapping[str, Answers],
+    rtol: float,
+    atol: float,
+    threshold: float,
+) -> dict[str, Parity]:
+    """Compare by set; a set that has a reference and no answers differs in every image."""
+    return {
+        name: compare(answers.get(name, {}), outputs, rtol=rtol, atol=atol, threshold=threshold)
+        for name, outputs in reference.items()
+    }

@@ -1,0 +1,61 @@
+"""The receipt of a judging: what was judged, on what, against what, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+RECEIPT = "receipt.json"
+
+Outcome = Literal["promoted", "refused", "judged", "forced"]
+
+# What only the page draws stays in the verdict.
+LEFT_OUT = ("gates", "passed", "release", "champion", "histograms", "pictures")
+
+
+def write_receipt(
+    folder: Path,
+    *,
+    name: str,
+    version: int,
+    digest: str,
+    verdict_digest: str,
+    at: str,
+    outcome: Outcome,
+    verdict: Mapping[str, Any],
+    datasets: Sequence[Mapping[str, Any]],
+    stages: Sequence[Mapping[str, Any]],
+    settings: Mapping[str, Any],
+    forced_by: str | None = None,
+) -> dict[str, Any]:
+    """Write receipt.json into the folder, and give its content.
+
+    `digest` is the release's, `verdict_digest` the verdict's, `at` the time in ISO 8601, `verdict` the
+    content of verdict.json. Each of the `datasets` has a `name` and whatever is known of `role`, `images`,
+    `digest`, `source`, `quarantined` and `note`; each of the `stages` has `name`, `how` (computed, cached,
+    unchanged) and `seconds`; `settings` are the resolved ones by section.
+    Raises ValueError when an outcome is forced by nobody, or the reverse.
+    """
+    if (outcome == "forced") != (forced_by is not None):
+        raise ValueError(f"the outcome is {outcome!r} and it was forced by {forced_by!r}")
+    content = {
+        "name": name,
+        "version": version,
+        "release": {**verdict["release"], "digest": digest},
+        "verdict": verdict_digest,
+        "at": at,
+        "outcome": outcome,
+        "forced_by": forced_by,
+        "passed": verdict["passed"],
+        "gates": verdict["gates"],
+        "champion": verdict["champion"],
+        "metrics": {key: value for key, value in verdict.items() if key not in LEFT_OUT},
+        "datasets": [dict(each) for each in datasets],
+        "stages": [dict(each) for each in stages],
+        "settings": dict(settings),
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / RECEIPT).write_text(text + "\n", encoding="utf-8")
+    return content

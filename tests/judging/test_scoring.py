@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from settings.errors import GateFailed, Stopped, Surroundings
+from tasks.judging.scores import Scores
+from tasks.judging.scoring import IN_FLIGHT, LATENCY_REQUESTS, WARM_UP, score_sets
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+def score(client: Any, sets: Any, **arguments: Any) -> Scores:
+    """Score with requests of 64 images and without latency, unless told otherwise."""
+    given = {"version": 1, "request_images": 64, "should_stop": never, "measure_latency": False}
+    return score_sets(client, sets, **(given | arguments))
+
+
+def test_every_image_has_its_own_answer_in_its_place(world: Any) -> None:
+    """Requests of any size give what one request for the whole set gives."""
+    whole = score(world.client, world.sets, request_images=1_000)
+    parts = score(world.client, world.sets, request_images=7)
+    assert whole.version == 1
+    for name, images in world.sets.items():
+        assert len(whole.sets[name]) == len(images)
+        assert np.array_equal(whole.sets[name].class_ids, parts.sets[name].class_ids)
+        np.testing.assert_allclose(whole.sets[name].score, parts.sets[name].score, rtol=1e-5)
+    assert (whole.sets["test"].class_ids == world.test_labels).all()
+
+
+def test_pixels_are_scaled_before_they_are_sent(world: Any) -> None:
+    """The endpoint gets float32 from 0 to 1."""
+    seen: list[np.ndarray] = []
+    score(replace(world.client, before=seen.append), {"white": np.full((3, 28, 28), 255, np.uint8)})
+    assert [(imgs.dtype, imgs.shape, imgs.max()) for imgs in seen] == [(np.float32, (3, 28, 28), 1.0)]
+
+
+def test_a_few_requests_are_in_flight(world: Any) -> None:
+    """The second request is under way before the first is answered, and never more than two."""
+    under_way: set[int] = set()
+    most: list[int] = []
+    both = threading.Barrier(IN_FLIGHT, timeout=10)
+    lock = threading.Lock()
+
+    def arrive(imgs: np.ndarray) -> None:
+        with lock:
+            under_way.add(threading.get_ident())
+            most.append(len(under_way))
+        both.wait()
+        with lock:
+            under_way.discard(threading.get_ident())
+        both.wait()
+
+    score(replace(world.client, before=arrive), {"test": world.sets["test"][:128]}, request_images=16)
+    assert max(most) == IN_FLIGHT
+
+
+def test_another_version_is_refused(world: Any) -> None:
+    """A stale server on the stage's address is named by the version that it answers with."""
+    with pytest.raises(
+        Surroundings, match=r"^version: .* answered with version 7, and version 1 is to be judged"
+    ):
+        score(replace(world.client, version=7), world.sets)
+
+
+def test_a_version_that_changes_on_the_way_is_refused(world: Any) -> None:
+    """One answer of another version is enough."""
+    client = replace(world.client)
+
+    def change(imgs: np.ndarray) -> None:
+        client.version = 1 if imgs.shape[0] == 64 else 2
+
+    client.before = change
+    with pytest.raises(Surroundings, match="version 2"):
+        score(client, {"test": world.sets["test"][:65]})
+
+
+@pytest.mark.parametrize("output", ["score", "logits", "probabilities"])
+def test_answers_that_are_not_finite_are_a_failed_check(world: Any, output: str) -> None:
+    """NaN in a score says in which set, in how many answers, and the first image."""
+
+    def spoil(outputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        outputs[output][-2:] = np.nan
+        return outputs
+
+    message = f"finite: measured 2 answers with a {output} .* set letters .*image 148.*required 0"
+    with pytest.raises(GateFailed, match=message):
+        score(replace(world.client, alter=spoil), {"letters": world.sets["letters"]}, request_images=200)
+
+
+@pytest.mark.parametrize(
+    ("alter", "message"),
+    [
+        (
+            lambda outputs: {name: outputs[name] for name in outputs if name != "score"},
+            "no such output for 'score'",
+        ),
+        (lambda outputs: outputs | {"logits": outputs["logits"][:, :9]}, r"shape \(64, 9\) for 'logits'"),
+        (lambda outputs: outputs | {"class_ids": outputs["class_ids"][1:]}, r"shape \(63,\) for 'class_ids'"),
+    ],
+)
+def test_answers_of_another_model_are_refused(world: Any, alter: Callable[..., Any], message: str) -> None:
+    """A missing output or another shape names the output and what was expected."""
+    with pytest.raises(Surroundings, match=message):
+        score(replace(world.client, alter=alter), world.sets)
+
+
+def test_a_wish_to_stop_is_heard_between_requests(world: Any) -> None:
+    """No further request is sent after the wish."""
+    sent: list[int] = []
+    client = replace(world.client, before=lambda imgs: sent.append(len(imgs)))
+    with pytest.raises(Stopped):
+        score(client, world.sets, request_images=10, should_stop=lambda: len(sent) >= 3)
+    assert 3 <= len(sent) <= 3 + IN_FLIGHT
+
+
+def test_latency_is_measured_at_batch_1_and_32(world: Any) -> None:
+    """Requests one after the other, warmed up, on the first set, which may be smaller than the batch."""
+    batches: list[int] = []
+
+    def pause(imgs: np.ndarray) -> None:
+        batches.append(len(imgs))
+        time.sleep(0.001)
+
+    client = replace(world.client, before=pause)
+    scores = score(client, {"test": world.sets["test"][:20]}, measure_latency=True)
+    assert [(each.batch, each.requests) for each in scores.latency] == list(LATENCY_REQUESTS.items())
+    assert all(1 <= each.median_ms <= each.p99_ms for each in scores.latency)
+    assert batches.count(32) == WARM_UP + LATENCY_REQUESTS[32]

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from settings.errors import Stopped
+from settings.hyperparameters import JudgingSettings
+from tasks.judging.case import References
+from tasks.judging.pictures import SHOWN
+from tasks.judging.scores import Latency
+from tasks.judging.verdict import VERDICT, judge, load_verdict
+
+GATES = [
+    "leak",
+    "accuracy",
+    "auroc",
+    "trivial-detectors",
+    "flagged-share",
+    "endpoint-parity",
+    "litert-parity",
+    "champion",
+    "latency",
+]
+
+
+def altered(world: Any, **outputs: Callable[[dict[str, np.ndarray]], np.ndarray]) -> Any:
+    """Give the scores of an endpoint whose outputs are replaced."""
+
+    def alter(answered: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return answered | {name: change(answered) for name, change in outputs.items()}
+
+    return world.scores(replace(world.client, alter=alter))
+
+
+def failed(verdict: Any) -> list[str]:
+    """Give the names of the failed gates."""
+    return [gate.name for gate in verdict.failed_gates]
+
+
+def test_a_good_candidate_passes_every_gate(
+    make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """The verdict names all gates in the order of the table, and says that they passed."""
+    verdict = judge(tmp_path, make_case(), settings)
+    assert [gate.name for gate in verdict.gates] == GATES
+    assert verdict.passed
+    assert verdict.message() == "all 9 gates passed"
+    assert verdict.content["accuracy"]["value"] == 1.0
+    assert verdict.content["champion"] is None
+
+
+def test_the_verdict_is_kept_as_json(
+    make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """verdict.json is strict JSON, holds every figure, and is read back as the same verdict."""
+    candidate = replace(make_case().candidate, latency=(Latency(1, 200, 1.5, 2.5),))
+    verdict = judge(tmp_path, make_case(candidate=candidate), settings)
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    content = json.loads((tmp_path / VERDICT).read_text(), parse_constant=refuse)
+    assert load_verdict(tmp_path) == verdict
+    assert content["sets"]["test"] == {
+        "role": "test",
+        "images": 200,
+        "flagged": verdict.content["sets"]["test"]["flagged"],
+    }
+    assert content["sets"]["test"]["flagged"]["value"] == 0.01
+    assert [facts["role"] for facts in content["sets"].values()] == ["test", "primary outliers", "outliers"]
+    assert np.array_equal(content["confusion"], 20 * np.eye(10))
+    assert content["classes"][3]["accuracy"]["value"] == 1.0
+    for name in ("letters", "blank"):
+        assert set(content["detectors"][name]) == {"concept", "max-softmax", "mean-intensity", "pca-64"}
+        concept = content["detectors"][name]["concept"]
+        assert concept["auroc"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+        assert concept["fpr95"]["value"] == 0.0
+    assert content["detectors"]["blank"]["mean-intensity"]["auroc"]["value"] == 0.0
+    assert {name: sum(counts) for name, counts in content["histograms"]["counts"].items()} == {
+        "test": 200,
+        "letters": 150,
+        "blank": 150,
+    }
+    assert content["latency"] == [{"batch": 1, "requests": 200, "median_ms": 1.5, "p99_ms": 2.5}]
+
+
+def test_shuffled_labels_fail_the_accuracy(
+    make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """The message is one line with gate, measured and required; the surest mistakes are kept."""
+    labels = np.roll(world.test_labels, 1)
+    verdict = judge(tmp_path, make_case(test_labels=labels), settings)
+    assert failed(verdict) == ["accuracy"]
+    assert verdict.message() == "accuracy: measured 0, required ≥ 0.98"
+    images, facts = np.load(tmp_path / "mistakes.npy"), verdict.content["pictures"]["mistakes"]
+    assert len(images) == len(facts) == SHOWN
+    probabilities = [fact["probability"] for fact in facts]
+    assert probabilities == sorted(probabilities, reverse=True)
+    for image, fact in zip(images, facts, strict=True):
+        assert np.array_equal(image, world.sets["test"][fact["index"]])
+        assert fact["truth"] == labels[fact["index"]] != fact["predicted"]
+
+
+def test_a_constant_score_fails_auroc_and_trivial_detectors(
+    make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """A score that says nothing has AUROC 0.5, and any detector is better."""
+    scores = altered(world, score=lambda answered: np.full_like(answered["score"], 0.25))
+    references = {name: each.outputs() for name, each in scores.sets.items()}
+    verdict = judge(
+        tmp_path, make_case(candidate=scores, references=References(references, references)), settings
+    )
+    assert failed(verdict) == ["auroc", "trivial-detectors"]
+    assert "auroc: measured 0.5, required ≥ 0.9995" in verdict.message()
+
+
+def test_a_threshold_of_zero_fails_the_flagged_share(
+    make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """Everything is flagged, and that is not what was asked for."""
+    scores = world.scores(replace(world.client, threshold=0.0))
+    references = {name: each.outputs() for name, each in scores.sets.items()}
+    verdict = judge(
+        tmp_path,
+        make_case(candidate=scores, references=References(references, references), threshold=0.0),
+        settings,
+    )
+    assert failed(verdict) == ["flagged-share"]
+    assert verdict.message() == "flagged-share: measured 1, required 0.005 to 0.02"
+
+
+def test_leaked_test_images_fail_the_leak(
+    make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """One of 200 test images among the training images is too many."""
+    leaked = np.concatenate([world.train_images, world.sets["test"][:1]])
+    verdict = judge(tmp_path, make_case(train_images=leaked), settings)
+    assert verdict.message() == "leak: measured 0.005, required ≤ 0.001"
+
+
+def test_other_weights_fail_the_parity(
+    make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """A LiteRT file of other weights, served, differs from the SavedModel at the endpoint and without it."""
+    other = altered(world, logits=lambda answered: answered["logits"] * np.float32(1.01))
+    litert = {name: each.outputs() for name, each in other.sets.items()}
+    saved_model = {name: each.outputs() for name, each in world.scores().sets.items()}
+    verdict = judge(
+        tmp_path, make_case(candidate=other, references=References(saved_model, litert)), settings
+    )
+    assert failed(verdict) == ["endpoint-parity", "litert-parity"]
+    assert "measured 500, required 0" in verdict.message()
+
+
+def test_the_references_may_cover_the_test_set_alone(
+    make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """Parity is held on the sets that have a reference; a LiteRT answer that is missing there fails."""
+    outputs = {"test": world.scores().sets["test"].outputs()}
+    assert judge(tmp_path, make_case(references=References(outputs, outputs)), settings).passed
+    (tmp_path / "second").mkdir()
+    verdict = judge(tmp_path / "second", make_case(references=References(outputs, {})), settings)
+    assert failed(verdict) == ["litert-parity"]
+
+
+def test_a_candidate_is_compared_with_the_champion(
+    make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """A worse champion is beaten; a candidate that is worse by more than the interval fails."""
+
+    def guess(answered: dict[str, np.ndarray]) -> np.ndarray:
+        return np.where(answered["score"] > np.median(answered["score"]), 0, answered["class_ids"])
+
+    worse = altered(world, class_ids=guess)
+    verdict = judge(tmp_path, make_case(champion=worse, champion_version=4), settings)
+    assert verdict.passed
+    differences = verdict.content["champion"]["differences"]
+    assert verdict.content["champion"]["version"] == 4
+    assert differences["accuracy"]["value"] == pytest.approx(0.45, abs=0.05)
+    assert differences["auroc"]["value"] == 0.0
+    assert "champion" in verdict.content["detectors"]["letters"]
+
+    (tmp_path / "second").mkdir()
+    case = make_case(candidate=worse, champion=world.scores(), champion_version=4)
+    verdict = judge(tmp_path / "second", case, settings.model_copy(update={"min_accuracy": 0.1}))
+    assert failed(verdict) == ["endpoint-parity", "champion"]
+
+
+def test_equal_cases_have_equal_verdicts(
+    make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """The files of two judgings are the same, byte by byte."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        judge(tmp_path / name, make_case(), settings)
+    for path in (tmp_path / "first").iterdir():
+        assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
+
+
+def test_a_wish_to_stop_is_heard(
+    make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """No verdict is left behind."""
+    with pytest.raises(Stopped):
+        judge(tmp_path, make_case(), settings, should_stop=lambda: True)
+    assert not list(tmp_path.iterdir())
