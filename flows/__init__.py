@@ -1,0 +1,1 @@
+"""The flows, read top to bottom: deliver and rollback."""

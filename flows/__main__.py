@@ -1,0 +1,54 @@
+"""The console script: `slipway COMMAND`, `python -m flows COMMAND`.
+
+Modules of commands are imported when they are called, so that each is as quick as it can be.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from settings.errors import SlipwayError
+from tasks.stopping import GOES_ON, end_when_asked
+
+COMMANDS = {
+    "deliver": "train, judge and promote a model",
+    "rollback": "put an earlier version back into production",
+    "status": "say what the channels serve",
+    "history": "say what happened to the versions",
+    "stop": "stop the servers of this machine",
+}
+
+INTERRUPTED = f"slipway: interrupted; {GOES_ON}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and give its exit code; errors for the user are one line on stderr."""
+    command, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if command in ("-h", "--help"):
+        print(usage())
+        return 0
+    if command not in COMMANDS:
+        print(f"slipway: there is no command {command!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    try:
+        with end_when_asked(INTERRUPTED):
+            return int(importlib.import_module(f"flows.commands.{command}").run(rest))
+    except SlipwayError as error:
+        print(f"slipway: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(INTERRUPTED, file=sys.stderr)
+        return 130
+
+
+def usage() -> str:
+    """Give the list of commands."""
+    lines = [f"  {name:<10} {meaning}" for name, meaning in COMMANDS.items()]
+    head = "usage: slipway COMMAND [options]"
+    return "\n".join([head, "", *lines, "", "slipway COMMAND --help tells more"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

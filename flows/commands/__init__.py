@@ -1,0 +1,1 @@
+"""What `slipway COMMAND` does: the two flows started from here, and plain commands beside them."""

@@ -1,0 +1,76 @@
+"""`slipway deliver`: reads the settings, runs the flow in this process, and prints what came of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from flows.commands.engine import ready_prefect
+from settings.errors import GateFailed
+from settings.sources import Resolved, resolve
+
+if TYPE_CHECKING:
+    from flows.deliver import Delivered
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Deliver; raises SlipwayError."""
+    resolved = resolve(arguments, environ=os.environ, folder=Path.cwd())
+    with ready_prefect(resolved.places.models_root, "a delivery"):
+        from flows.deliver import deliver
+
+        try:
+            delivered = deliver(**parameters(resolved))
+        except GateFailed as failed:
+            if failed.outcome is not None:
+                say(cast("Delivered", failed.outcome))
+            raise
+    say(delivered)
+    return 0
+
+
+def parameters(resolved: Resolved) -> dict[str, Any]:
+    """Give the parameters of the flow: one per stage, and how far to go."""
+    stages = {name: getattr(resolved.delivery, name) for name in type(resolved.delivery).model_fields}
+    return {**stages, "until": resolved.until, "force": resolved.force}
+
+
+def say(delivered: Delivered) -> None:
+    """Print the tables, and what can be done next."""
+    from tasks.judging.receipt import RECEIPT
+    from tasks.reporting.terminal import gates_table, printable, stages_table, wants_colour
+    from tasks.store.files import read_json
+
+    out = sys.stdout
+    lines = ["", stages_table([asdict(entry) for entry in delivered.timeline]), ""]
+    model = f"version {delivered.version} of {delivered.name}"
+    folder = ""
+    if delivered.receipt is not None:
+        folder = shortened(delivered.receipt)
+        receipt = read_json(delivered.receipt / RECEIPT)
+        lines += [gates_table(receipt["gates"], colour=wants_colour(out, os.environ)), ""]
+        lines += [f"receipt  {folder}/{RECEIPT}", f"report   {folder}/report.html", ""]
+    if delivered.production_url:
+        ask = f"{delivered.production_url}/v1/models/{delivered.name}:predict"
+        lines += [
+            f"{model} is in production",
+            f"ask it   curl -d @{folder}/request.json {ask}",
+            "stop it  make stop",
+        ]
+    elif delivered.stage_url:
+        ask = f"{delivered.stage_url}/v1/models/{delivered.name}"
+        lines += [f"{model} is on the stage", f"see it   curl {ask}", "stop it  make stop"]
+    elif delivered.until == "judged":
+        lines += [f"{model} is judged; production is as it was"]
+    elif delivered.until == "exported":
+        lines += [f"{model} is exported"]
+    print(printable("\n".join(lines), out), file=out, flush=True)
+
+
+def shortened(path: Path) -> str:
+    """Give a path relative to the working directory where it is below it."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

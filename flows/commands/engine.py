@@ -1,0 +1,79 @@
+"""Prefect for a flow that a command runs in its own process: its settings, and a server that answers."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flows.commands.temporary_server import start_temporary_server
+from settings.errors import Surroundings
+from tasks.store.lock import run_lock
+
+ANSWER_SECONDS = 5.0
+API_URL = "PREFECT_API_URL"
+
+
+@contextmanager
+def ready_prefect(models_root: Path, what: str) -> Iterator[None]:
+    """Hold the run's lock and make Prefect ready to be used, with the user's server or a temporary one.
+
+    The lock comes first: two temporary servers that start at once harm each other.
+    """
+    for name, value in engine_settings(models_root).items():
+        os.environ.setdefault(name, value)
+    if url := os.environ.get(API_URL):
+        check_server(url)
+    with run_lock(models_root, what=what):
+        find_server()
+        from prefect.exceptions import TerminationSignal
+
+        try:
+            yield
+        except TerminationSignal:  # what Prefect makes of SIGTERM
+            raise KeyboardInterrupt from None
+
+
+def find_server() -> None:
+    """Import Prefect and let it use a server that answers: the one of its settings, else a temporary one."""
+    from prefect.context import refresh_global_settings_context
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings()
+    if settings.api.url:  # of the environment or of Prefect's profile
+        check_server(settings.api.url)
+        return
+    if not settings.server.ephemeral.enabled:
+        raise Surroundings(
+            f"no Prefect server is named, and Prefect's settings allow no temporary one: set {API_URL}"
+        )
+    print(f"starting a temporary Prefect server ({API_URL} can name a lasting one)", file=sys.stderr)
+    url = start_temporary_server()
+    os.environ |= {API_URL: url, "PREFECT_UI_URL": ""}  # it has no pages to look at
+    refresh_global_settings_context()
+
+
+def engine_settings(models_root: Path) -> dict[str, str]:
+    """Give what Prefect and TensorFlow are told, where the user says nothing else."""
+    return {
+        "PREFECT_LOCAL_STORAGE_PATH": str(models_root / "records"),
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,flows",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
+
+
+def check_server(url: str) -> None:
+    """Ask a Prefect server that is named for its health; Surroundings where it does not answer."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWER_SECONDS):  # noqa: S310
+            pass
+    except (OSError, ValueError) as error:
+        raise Surroundings(
+            f"no Prefect server answers at {API_URL}={url} ({error}): "
+            "start one (prefect server start), or unset the variable"
+        ) from error

@@ -1,0 +1,24 @@
+"""`slipway history`: what happened to the versions of a model."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from flows.commands.arguments import add_name, workplace_of
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Print the events, oldest first."""
+    parser = argparse.ArgumentParser(
+        prog="slipway history", description="Say what happened to the versions of a model, oldest first."
+    )
+    add_name(parser)
+    options = parser.parse_args(arguments)
+    events = workplace_of(options).registry.history.events()
+    for event in events:
+        forced = " (forced)" if event.forced else ""
+        print(f"{event.at}  {event.version:>4}  {event.event:<11}  {event.who}  {event.why}{forced}")
+    if not events:
+        print(f"nothing has happened to {options.name} yet")
+    return 0

@@ -1,0 +1,38 @@
+"""`slipway rollback`: puts an earlier version back into production."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from flows.commands.arguments import add_name, serving_settings
+from flows.commands.engine import ready_prefect
+from settings.places import read_places
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Roll back; raises SlipwayError."""
+    parser = argparse.ArgumentParser(
+        prog="slipway rollback",
+        description="Put an earlier version back into production, and probe it there.",
+    )
+    parser.add_argument(
+        "--to",
+        type=int,
+        default=0,
+        metavar="VERSION",
+        help="default: the one before the present",
+    )
+    parser.add_argument("--why", default="", help="a reason for the history")
+    add_name(parser)
+    options = parser.parse_args(arguments)
+    places = read_places(os.environ, Path.cwd())
+    with ready_prefect(places.models_root, "a rollback"):
+        from flows.rollback import rollback
+
+        done = rollback(to=options.to, why=options.why, serving=serving_settings(options))
+    verb = "is" if done.changed else "was already"
+    print(f"version {done.version} of {options.name} {verb} in production at {done.url}")
+    return 0

@@ -1,0 +1,150 @@
+"""The one command: from nothing to a judged model in production.
+
+python flows/deliver.py --help
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    # The settings are read before Prefect is imported, so --help and a wrong value are answered at once.
+    import sys
+
+    from flows.__main__ import main
+
+    sys.exit(main(["deliver", *sys.argv[1:]]))
+
+import os
+from pathlib import Path
+
+from prefect import flow, get_run_logger
+from pydantic import BaseModel, ConfigDict
+
+from flows.logs import set_up_logs
+from settings.command_line import Until
+from settings.delivery import Delivery, contradictions
+from settings.errors import GateFailed, WrongInput
+from settings.hyperparameters import (
+    ClassifierSettings,
+    ConceptSettings,
+    DataSettings,
+    JudgingSettings,
+    ServingSettings,
+)
+from settings.places import read_places
+from tasks.export import export
+from tasks.fetch import gather
+from tasks.judge import champion_of, judge
+from tasks.judging.receipt import Outcome
+from tasks.judging.verdict import load_verdict
+from tasks.prepare import prepare
+from tasks.promote import promote
+from tasks.report import report
+from tasks.stage import stage
+from tasks.steps import verdict_key
+from tasks.stopping import sheltered, should_stop, stop_in_order
+from tasks.store.lock import run_lock
+from tasks.timeline import Entry, Timeline
+from tasks.train import train_classifier, train_concept
+from tasks.workplace import open_workplace
+
+DEFAULTS = Delivery()
+
+
+class Delivered(BaseModel):
+    """What a delivery did, as far as it went."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    until: Until
+    version: int | None = None
+    stage_url: str | None = None  # set when the stage is left running
+    production_url: str | None = None
+    receipt: Path | None = None  # the folder
+    timeline: tuple[Entry, ...] = ()
+
+
+@flow(name="deliver", flow_run_name="deliver-{serving.name}", persist_result=False)
+def deliver(
+    data: DataSettings = DEFAULTS.data,
+    classifier: ClassifierSettings = DEFAULTS.classifier,
+    concept: ConceptSettings = DEFAULTS.concept,
+    judging: JudgingSettings = DEFAULTS.judging,
+    serving: ServingSettings = DEFAULTS.serving,
+    until: Until = "promoted",
+    force: bool = False,
+) -> Delivered:
+    """Train a classifier and a concept, export, stage, judge, and promote what passes every gate.
+
+    `until` stops earlier; `force` promotes in spite of a failed gate, and the history says who did it.
+    """
+    set_up_logs()
+    logger = get_run_logger()
+    delivery = Delivery(data=data, classifier=classifier, concept=concept, judging=judging, serving=serving)
+    if wrong := list(contradictions(delivery, {})):
+        raise WrongInput("\n".join(wrong))
+    settings = delivery.model_dump(mode="json")
+    logger.info("settings: %s", settings)
+    place = open_workplace(read_places(os.environ, Path.cwd()), serving.name)
+    timeline = Timeline()
+    done = Delivered(name=serving.name, until=until)
+
+    with (
+        stop_in_order(),
+        run_lock(place.store.models_root, what="a delivery", should_stop=should_stop),
+    ):
+        prepare(place, data)
+        gathered = gather(place, data, timeline)
+        dataset = gathered.dataset
+        classifier_weights = timeline.run(train_classifier, place, dataset, data, classifier)
+        concept_weights = timeline.run(train_concept, place, dataset, data, concept)
+        release = timeline.run(
+            export, place, dataset, classifier_weights, concept_weights, data, concept, judging
+        )
+        version = place.registry.add(place.store.folder(release), release.digest)
+        done = done.model_copy(update={"version": version, "timeline": tuple(timeline.entries)})
+        if until == "exported":
+            return done
+
+        champion, champion_digest = champion_of(place.registry, version) if judging.champion else (None, None)
+        judged_on = (
+            release,
+            champion,
+            champion_digest,
+            dataset,
+            gathered.sets,
+            gathered.primary,
+            data,
+            judging,
+            serving,
+        )
+        judged = place.store.find("verdict", verdict_key(*judged_on)) is not None
+        try:
+            staged = timeline.run(stage, place, version, release, serving, not judged or until == "staged")
+            if until == "staged":
+                return done.model_copy(update={"stage_url": staged.url, "timeline": tuple(timeline.entries)})
+            verdict = timeline.run(judge, place, version, *judged_on)
+        finally:
+            if until != "staged":
+                with sheltered():
+                    place.backend.remove("stage")
+
+        decided = load_verdict(place.store.folder(verdict))
+        outcome: Outcome = "judged" if until == "judged" else "promoted"
+        if not decided.passed:
+            outcome = "forced" if force and until == "promoted" else "refused"
+        url = None
+        if outcome in ("promoted", "forced"):
+            promotion = timeline.run(
+                promote, place, version, judging, serving, decided.message(), champion, outcome == "forced"
+            )
+            url = promotion.url
+        receipt = timeline.run(
+            report, place, version, release, verdict, outcome, gathered, settings, timeline
+        )
+        done = done.model_copy(
+            update={"production_url": url, "receipt": receipt.folder, "timeline": tuple(timeline.entries)}
+        )
+        if outcome == "refused":
+            raise GateFailed(f"version {version} is not promoted: {decided.message()}", done)
+        return done

@@ -1,0 +1,33 @@
+"""The log of a run: lines of the project at the engine's level, errors for the user without a traceback."""
+
+from __future__ import annotations
+
+import logging
+
+from settings.errors import SlipwayError
+
+ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
+PROJECT_LOGGERS = ("tasks", "flows")  # Prefect has given them its handlers: PREFECT_LOGGING_EXTRA_LOGGERS
+
+
+class WithoutTraceback(logging.Filter):
+    """Takes the traceback off a record whose error has a message for the user."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every record."""
+        error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
+        if isinstance(error, SlipwayError):
+            record.msg, record.args = f"{error}", None
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def set_up_logs() -> None:
+    """Set levels and filter, once; Prefect gives extra loggers its handlers, but no level."""
+    level = logging.getLogger("prefect").level
+    for name in PROJECT_LOGGERS:
+        logging.getLogger(name).setLevel(level)
+    for name in ENGINE_LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(each, WithoutTraceback) for each in logger.filters):
+            logger.addFilter(WithoutTraceback())

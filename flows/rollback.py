@@ -1,0 +1,57 @@
+"""The way back: an earlier version goes into production again.
+
+python flows/rollback.py [--to VERSION]
+"""
+
+from __future__ import annotations
+
+if __name__ == "__main__":
+    # As in deliver.py: --help and a wrong value are answered before Prefect is imported.
+    import sys
+
+    from flows.__main__ import main
+
+    sys.exit(main(["rollback", *sys.argv[1:]]))
+
+import os
+from pathlib import Path
+
+from prefect import flow
+
+from flows.logs import set_up_logs
+from settings.delivery import Delivery
+from settings.errors import WrongInput
+from settings.hyperparameters import ServingSettings
+from settings.places import read_places
+from tasks.promote import Promotion, promote
+from tasks.release.registry import Registry
+from tasks.stopping import should_stop, stop_in_order
+from tasks.store.lock import run_lock
+from tasks.workplace import open_workplace
+
+DEFAULTS = Delivery()
+
+
+@flow(name="rollback", flow_run_name="rollback-{serving.name}", persist_result=False)
+def rollback(to: int = 0, why: str = "", serving: ServingSettings = DEFAULTS.serving) -> Promotion:
+    """Put version `to` into production (0: the one that was there before), and probe it there."""
+    set_up_logs()
+    place = open_workplace(read_places(os.environ, Path.cwd()), serving.name)
+    with stop_in_order(), run_lock(place.store.models_root, what="a rollback", should_stop=should_stop):
+        place.backend.check("production")
+        version = to or version_before(place.registry)
+        if not place.registry.is_promoted(version):
+            place.registry.folder(version)  # an unknown version is named as such
+            raise WrongInput(f"version {version} was never promoted: deliver it through its gates")
+        left = place.registry.history.served()[-1:]
+        reason = why or f"went back from version {left[0] if left else 'none'}"
+        judging = DEFAULTS.judging
+        return promote(place, version, judging, serving, reason, None, False, "rolled back")
+
+
+def version_before(registry: Registry) -> int:
+    """Give the version that was in production before the present one; WrongInput where there was none."""
+    served = registry.history.served()
+    if len(served) < 2:
+        raise WrongInput(f"there is no earlier version of {registry.name} in production to go back to")
+    return served[-2]

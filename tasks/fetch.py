@@ -1,0 +1,159 @@
+"""fetch-dataset: brings a dataset into the store; an outlier set that cannot be had is no failure."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task, unmapped
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.states import Completed
+from prefect.tasks import Task
+
+from settings.errors import Surroundings
+from settings.hyperparameters import DataSettings
+from tasks.caching import ArtifactPolicy
+from tasks.datasets.catalogue import find
+from tasks.datasets.errors import Unreachable
+from tasks.datasets.fetch import fetch, local_inputs
+from tasks.steps import dataset_key
+from tasks.stopping import should_stop, stop_here
+from tasks.store.artifacts import Artifact
+from tasks.store.files import read_json, write_json
+from tasks.store.keys import Key
+from tasks.timeline import Timeline
+from tasks.workplace import Workplace
+
+logger = logging.getLogger(__name__)
+
+ASK_AGAIN_SECONDS = 3600.0  # an outlier set that could not be reached is not asked for again before
+
+
+def can_help(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
+    """Tell whether a retry can help: a broken connection yes, an unknown host or a wrong digest no."""
+    error = state.result(raise_on_failure=False)
+    return isinstance(error, Unreachable) and error.transient
+
+
+@task(
+    name="fetch-dataset",
+    task_run_name="fetch-dataset {name}",
+    cache_policy=ArtifactPolicy(kind="dataset/{name}", key_of=dataset_key),
+    persist_result=True,
+    result_serializer="json",
+    retries=2,
+    retry_delay_seconds=[2, 8],
+    retry_condition_fn=can_help,
+)
+def fetch_dataset(
+    place: Workplace, name: str, local: Mapping[str, str], base: Artifact | None, required: bool
+) -> Artifact | State[None]:
+    """Give the dataset; where it is not `required` and cannot be reached, end without one and say why."""
+    key = dataset_key(name, local, base)
+    note = place.store.dataset_home(name) / f"unreachable-{name}.json"
+    if not required and (reason := refused_lately(note, key)) is not None:
+        return Completed(name="Unreachable", message=reason)
+
+    def work(folder: Path) -> dict[str, Any]:
+        return fetch(
+            name,
+            folder,
+            home=place.store.dataset_home(name),
+            local_folders=place.local_folders,
+            base=place.store.folder(base) if base is not None else None,
+            should_stop=should_stop,
+        )
+
+    try:
+        return place.store.make(f"dataset/{name}", key, work)
+    except Unreachable as error:
+        if required or error.transient:
+            raise
+        write_json(note, {"at": time.time(), "key": key.digest, "reason": str(error)})
+        logger.warning("%s: %s", name, error)
+        return Completed(name="Unreachable", message=str(error))
+
+
+def refused_lately(note: Path, key: Key) -> str | None:
+    """Give the reason for which a set could not be had within the last hour; None: ask for it.
+
+    A file that was put into a local folder since then makes another key.
+    """
+    if not note.exists():
+        return None
+    noted = read_json(note)
+    age = time.time() - noted["at"]
+    if noted.get("key") != key.digest or not 0 <= age < ASK_AGAIN_SECONDS:
+        return None
+    return f"{noted['reason']} (asked {age / 60:.0f} min ago; to ask at once, remove {note})"
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The data of a delivery."""
+
+    dataset: Artifact  # what is trained on and tested with
+    sets: Mapping[str, Artifact]  # the outlier sets by name, the primary one first
+    primary: str
+
+
+def gather(place: Workplace, data: DataSettings, timeline: Timeline) -> Gathered:
+    """Bring all sets of a delivery into the store: the real ones at once, then those made from them.
+
+    The primary outlier set is the first of `data.outliers` that can be had; Surroundings where none can.
+    """
+    real = fetch_all(place, [data.train, *data.outliers], timeline, required={data.train})
+    dataset = real.pop(data.train)
+    if not real:
+        raise Surroundings(
+            f"none of the outlier sets {', '.join(data.outliers)} can be had, and a model is not judged "
+            "without: put the published files of one into its folder, or name another in data.outliers"
+        )
+    primary = next(iter(real))
+    if primary != data.outliers[0]:
+        logger.warning("%s cannot be had here: %s is the primary outlier set", data.outliers[0], primary)
+    bases = {"nothing": None, "train": dataset, "outliers": real[primary]}
+    made = fetch_all(
+        place,
+        data.made,
+        timeline,
+        required=set(data.made),
+        bases={name: bases[find(name).made_from or "nothing"] for name in data.made},
+    )
+    return Gathered(dataset, real | made, primary)
+
+
+def fetch_all(
+    place: Workplace,
+    names: Sequence[str],
+    timeline: Timeline,
+    *,
+    required: Set[str],
+    bases: Mapping[str, Artifact | None] | None = None,
+) -> dict[str, Artifact]:
+    """Map fetch-dataset over the names; give what could be had, in their order."""
+    names = list(dict.fromkeys(names))
+    stop_here(f"fetching {', '.join(names)}")
+    homes = {name: place.store.dataset_home(name) for name in names}
+    futures = fetch_dataset.map(
+        place=unmapped(place),
+        name=names,
+        local=[local_inputs(name, homes[name], place.local_folders) for name in names],
+        base=[(bases or {}).get(name) for name in names],
+        required=[name in required for name in names],
+    )
+    futures.wait()
+    had = {}
+    for name, future in zip(names, futures, strict=True):
+        made = future.state.result()
+        computed = made is not None and future.state.name != "Cached"
+        timeline.add(
+            f"fetch-dataset {name}", future.state, place.store.record(made).seconds if computed else 0.0
+        )
+        if made is not None:
+            had[name] = made
+    return had

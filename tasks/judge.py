@@ -1,0 +1,113 @@
+"""judge: asks the release through the stage's endpoint, and holds it against the gates and the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from prefect import task
+
+from settings.hyperparameters import DataSettings, JudgingSettings, ServingSettings
+from tasks.caching import ArtifactPolicy
+from tasks.channels.client import Client
+from tasks.judging.evidence import TEST, load_sets, make_case
+from tasks.judging.scores import Scores, load_scores, save_scores
+from tasks.judging.scoring import score_sets
+from tasks.judging.verdict import load_verdict
+from tasks.models.loading import load_tensorflow
+from tasks.release.reader import Release
+from tasks.release.registry import Registry
+from tasks.stage import ROLLOUT_SECONDS, wanted
+from tasks.steps import scores_key, verdict_key
+from tasks.stopping import should_stop
+from tasks.store.artifacts import Artifact
+from tasks.workplace import Workplace
+
+
+def champion_of(registry: Registry, version: int) -> tuple[int, str] | tuple[None, None]:
+    """Give the version that a candidate is compared with, and its digest: the one in production, if any.
+
+    For the version that is itself in production, it is the one that it was compared with when it got there,
+    so an unchanged delivery is not judged anew.
+    """
+    history = registry.history
+    served = history.served()
+    champion = served[-1] if served else None
+    if champion == version:
+        promoted = history.last("promoted", version)
+        champion = promoted.champion if promoted is not None else None
+    exported = history.last("exported", champion) if champion is not None else None
+    return (exported.version, exported.digest) if exported is not None else (None, None)
+
+
+@task(
+    name="judge",
+    task_run_name="judge",
+    cache_policy=ArtifactPolicy(kind="verdict", key_of=verdict_key),
+    persist_result=True,
+    result_serializer="json",
+)
+def judge(
+    place: Workplace,
+    version: int,
+    release: Artifact,
+    champion: int | None,
+    champion_digest: str | None,
+    dataset: Artifact,
+    sets: Mapping[str, Artifact],
+    primary: str,
+    data: DataSettings,
+    judging: JudgingSettings,
+    serving: ServingSettings,
+) -> Artifact:
+    """Give the verdict on a release."""
+    from tasks.judging.verdict import judge as reach_verdict
+
+    key = verdict_key(release, champion, champion_digest, dataset, sets, primary, data, judging, serving)
+    tested = place.store.folder(dataset)
+    images = load_sets(tested, {name: place.store.folder(sets[name]) for name in sets}, limit=data.limit)
+
+    def scored(of: int, digest: str) -> Scores:
+        """Give what a version answers for every set, asked through a server of that version."""
+
+        def work(folder: Path) -> None:
+            endpoint = place.backend.put(
+                "stage", wanted(of, serving), deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop
+            )
+            with Client(endpoint) as client:
+                answered = score_sets(
+                    client,
+                    images,
+                    version=of,
+                    request_images=judging.request_images,
+                    should_stop=should_stop,
+                )
+            save_scores(folder, answered)
+
+        made = place.store.make(
+            "scores", scores_key(digest, {TEST: dataset} | dict(sets), data, serving), work
+        )
+        return replace(load_scores(place.store.folder(made)), version=of)
+
+    def work(folder: Path) -> None:
+        load_tensorflow()
+        described = Release(place.registry.folder(version))
+        described.verify()
+        case = make_case(
+            described,
+            candidate=scored(version, release.digest),
+            champion=scored(champion, champion_digest) if champion and champion_digest else None,
+            digest=release.digest,
+            dataset=tested,
+            sets=images,
+            primary=primary,
+            held_out=data.held_out,
+            limit=data.limit,
+        )
+        reach_verdict(folder, case, judging, should_stop=should_stop)
+
+    verdict = place.store.make("verdict", key, work)
+    message = load_verdict(place.store.folder(verdict)).message()
+    place.registry.history.append("judged", version, release.digest, message, champion=champion)
+    return verdict

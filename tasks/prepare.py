@@ -1,0 +1,59 @@
+"""What is looked at before anything slow starts: names, ports, the disk, and what killed runs left behind."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from pathlib import Path
+
+from settings.errors import Surroundings
+from settings.hyperparameters import DataSettings
+from tasks.datasets.catalogue import expected_bytes, find
+from tasks.store.artifacts import read_record
+from tasks.store.store import Store
+from tasks.store.sweep import sweep
+from tasks.workplace import Workplace
+
+# Weights, checkpoints, the release twice (artifact and candidate), scores and the verdict of one delivery.
+MODELS_BYTES = 150_000_000
+
+
+def prepare(place: Workplace, data: DataSettings) -> None:
+    """Refuse what cannot end well, and sweep; raises WrongInput or Surroundings with the remedy."""
+    for name in (data.train, *data.outliers, *data.made):
+        find(name)
+    sweep(place.store)
+    for channel in ("stage", "production"):
+        place.backend.check(channel)
+    check_disk(place.store, data)
+
+
+def check_disk(store: Store, data: DataSettings) -> None:
+    """Compare what is to come with what is free, disk by disk; Surroundings tells both in bytes."""
+    needs: dict[int, int] = defaultdict(int)
+    folders: dict[int, Path] = {}
+
+    def need(folder: Path, size: int) -> None:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+        device = existing.stat().st_dev
+        needs[device] += size
+        folders.setdefault(device, existing)
+
+    for name in dict.fromkeys((data.train, *data.outliers, *data.made)):
+        home = store.dataset_home(name)
+        if not has_dataset(home, name):
+            need(home, expected_bytes(name))
+    need(store.models_root, MODELS_BYTES)
+    for device, size in needs.items():
+        free = shutil.disk_usage(folders[device]).free
+        if free < size:
+            raise Surroundings(
+                f"the disk of {folders[device]} is too full for what is to come: {size:,} bytes are needed, "
+                f"{free:,} are free; make room, or name other folders in DATA_ROOT and MODELS_ROOT"
+            )
+
+
+def has_dataset(home: Path, name: str) -> bool:
+    """Tell whether a dataset was decoded into its home before."""
+    folders = [path for path in home.iterdir() if path.is_dir()] if home.is_dir() else []
+    return any((record := read_record(path)) and record.kind == f"dataset/{name}" for path in folders)

@@ -1,0 +1,59 @@
+"""promote: brings production to serve a version, without a gap and with the way back open."""
+
+from __future__ import annotations
+
+import logging
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel, ConfigDict
+
+from settings.hyperparameters import JudgingSettings, ServingSettings
+from tasks.channels.rollout import roll_out
+from tasks.release.history import EventName
+from tasks.stage import ROLLOUT_SECONDS, wanted
+from tasks.stopping import should_stop
+from tasks.workplace import Workplace
+
+logger = logging.getLogger(__name__)
+
+
+class Promotion(BaseModel):
+    """What a promotion did."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int
+    url: str
+    changed: bool  # False: production served the version already, and was only probed
+
+
+@task(name="promote", task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
+def promote(
+    place: Workplace,
+    version: int,
+    judging: JudgingSettings,
+    serving: ServingSettings,
+    why: str,
+    champion: int | None,
+    forced: bool,
+    event: EventName = "promoted",
+) -> Promotion:
+    """Give production's endpoint, which serves `version` and answered its golden images."""
+    endpoint, changed = roll_out(
+        place.backend,
+        place.registry,
+        wanted(version, serving),
+        deadline_seconds=ROLLOUT_SECONDS,
+        rtol=judging.parity_rtol,
+        atol=judging.parity_atol,
+        should_stop=should_stop,
+    )
+    history = place.registry.history
+    # The second case: a run that was killed after the rollout left no line in the history.
+    if history.served()[-1:] != [version]:
+        digest = place.registry.digest(version)
+        history.append(event, version, digest, why, champion=champion, forced=forced)
+    verb = "is now" if changed else "was already"
+    logger.info("version %s %s in production at %s", version, verb, endpoint.url)
+    return Promotion(version=version, url=endpoint.url, changed=changed)

@@ -1,0 +1,131 @@
+"""The key of every step whose result is kept: what decides it, and nothing else.
+
+Made without Prefect and TensorFlow, so a plan of a delivery is quick. A step's parameters here have the
+names of its task's parameters (tasks/caching.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from settings.hyperparameters import (
+    ClassifierSettings,
+    ConceptSettings,
+    DataSettings,
+    JudgingSettings,
+    ServingSettings,
+)
+from tasks.models.fields import CLASSIFIER_KEY_FIELDS, CONCEPT_KEY_FIELDS
+from tasks.store.artifacts import Artifact
+from tasks.store.keys import Key, make_key
+
+SELECTION = "tasks.datasets.selection"
+SCORING = (
+    "tasks.judging.scoring",
+    "tasks.channels.client",
+    "tasks.serving.__main__",
+)  # both ends of the wire
+
+
+def used(section: str, settings: BaseModel, *names: str) -> dict[str, Any]:
+    """Give the named settings of a stage as parts of a key."""
+    values = settings.model_dump(mode="json")
+    return {f"{section}.{name}": values[name] for name in names}
+
+
+def runtime_library(serving: ServingSettings) -> str:
+    """Give the distribution that computes the answers."""
+    return "ai-edge-litert" if serving.runtime == "litert" else "tensorflow"
+
+
+def dataset_key(name: str, local: Mapping[str, str], base: Artifact | None) -> Key:
+    """Key of a dataset: its name, the published files found locally, and the set that it is made from."""
+    inputs = {f"file {path}": digest for path, digest in local.items()}
+    if base is not None:
+        inputs["base"] = base.digest
+    return make_key(
+        modules=["tasks.datasets.fetch"],
+        inputs=inputs,
+        settings={"dataset": name},
+        libraries=["numpy", "pillow"],
+    )
+
+
+def classifier_key(dataset: Artifact, data: DataSettings, classifier: ClassifierSettings) -> Key:
+    """Key of the trained classifier."""
+    return make_key(
+        modules=["tasks.models.classifier", SELECTION],
+        inputs={"dataset": dataset.digest},
+        settings=used("data", data, "held_out", "limit")
+        | used("classifier", classifier, *CLASSIFIER_KEY_FIELDS),
+        libraries=["numpy", "tensorflow"],
+    )
+
+
+def concept_key(dataset: Artifact, data: DataSettings, concept: ConceptSettings) -> Key:
+    """Key of the trained concept."""
+    return make_key(
+        modules=["tasks.models.concept", SELECTION],
+        inputs={"dataset": dataset.digest},
+        settings=used("data", data, "held_out", "limit") | used("concept", concept, *CONCEPT_KEY_FIELDS),
+        libraries=["numpy", "tensorflow"],
+    )
+
+
+def release_key(
+    dataset: Artifact,
+    classifier: Artifact,
+    concept: Artifact,
+    data: DataSettings,
+    concept_settings: ConceptSettings,
+    judging: JudgingSettings,
+) -> Key:
+    """Key of the release: both networks, the held-out images of the threshold, and its rate."""
+    return make_key(
+        modules=["tasks.release.export", "tasks.release.facts", SELECTION],
+        inputs={"dataset": dataset.digest, "classifier": classifier.digest, "concept": concept.digest},
+        settings=used("data", data, "held_out", "limit")
+        | used("concept", concept_settings, "activation", "score")
+        | used("judging", judging, "false_positive_rate"),
+        libraries=["numpy", "tensorflow"],
+    )
+
+
+def scores_key(
+    release_digest: str, sets: Mapping[str, Artifact], data: DataSettings, serving: ServingSettings
+) -> Key:
+    """Key of what a release answers, through a server, for every set."""
+    return make_key(
+        modules=[*SCORING, SELECTION],
+        inputs={"release": release_digest} | {f"set {name}": sets[name].digest for name in sets},
+        settings=used("data", data, "limit") | used("serving", serving, "runtime"),
+        libraries=["numpy", "orjson", runtime_library(serving)],
+    )
+
+
+def verdict_key(
+    release: Artifact,
+    champion: int | None,
+    champion_digest: str | None,
+    dataset: Artifact,
+    sets: Mapping[str, Artifact],
+    primary: str,
+    data: DataSettings,
+    judging: JudgingSettings,
+    serving: ServingSettings,
+) -> Key:
+    """Key of the verdict on a release: what was measured, against which champion, and what is required."""
+    inputs = {"release": release.digest, "champion": champion_digest or "none", "dataset": dataset.digest}
+    every = [name for name in JudgingSettings.model_fields if name != "request_images"]
+    return make_key(
+        modules=["tasks.judging.verdict", "tasks.judging.evidence", *SCORING],
+        inputs=inputs | {f"set {name}": sets[name].digest for name in sets},
+        settings={"champion": champion, "primary": primary}
+        | used("data", data, "held_out", "limit")
+        | used("judging", judging, *every)
+        | used("serving", serving, "runtime"),
+        libraries=["ai-edge-litert", "numpy", "orjson", "tensorflow"],
+    )

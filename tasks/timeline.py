@@ -1,0 +1,50 @@
+"""The timeline of a run: which task ran, which result was at hand, and how long each took."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
+
+from prefect.client.schemas.objects import State
+from prefect.tasks import Task
+
+from tasks.stopping import stop_here
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One task of a run."""
+
+    name: str
+    how: str  # computed, cached, unchanged (all was as wanted), unreachable
+    seconds: float
+    note: str = ""
+
+
+@dataclass
+class Timeline:
+    """The tasks of a run, in the order in which they ended."""
+
+    entries: list[Entry] = field(default_factory=list)
+
+    def run(self, task: Task[..., Any], *arguments: Any) -> Any:
+        """Call a task, write down how it went, and give its result or raise its error.
+
+        A result that says `changed=False` is of a task that found all as it is wanted. Raises Stopped where
+        the run was asked to stop.
+        """
+        stop_here(task.name)
+        start = time.perf_counter()
+        state = cast("State[Any]", task(*arguments, return_state=True))
+        self.add(task.name, state, time.perf_counter() - start)
+        result = state.result()
+        if getattr(result, "changed", True) is False:
+            self.entries[-1] = replace(self.entries[-1], how="unchanged")
+        return result
+
+    def add(self, name: str, state: State[Any], seconds: float) -> None:
+        """Write down a task that ended in `state`."""
+        how = {"Cached": "cached", "Completed": "computed"}.get(state.name or "", (state.name or "").lower())
+        note = state.message or "" if how not in ("cached", "computed") else ""
+        self.entries.append(Entry(name, how, round(seconds, 2), note))

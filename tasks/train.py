@@ -1,0 +1,75 @@
+"""train-classifier and train-concept: the two networks, on all training images but the held-out ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prefect import task
+
+from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings
+from tasks.caching import ArtifactPolicy
+from tasks.datasets.selection import training_images
+from tasks.models.loading import load_tensorflow
+from tasks.steps import classifier_key, concept_key
+from tasks.stopping import should_stop
+from tasks.store.artifacts import Artifact
+from tasks.workplace import Workplace
+
+
+@task(
+    name="train-classifier",
+    task_run_name="train-classifier",
+    cache_policy=ArtifactPolicy(kind="classifier", key_of=classifier_key),
+    persist_result=True,
+    result_serializer="json",
+)
+def train_classifier(
+    place: Workplace, dataset: Artifact, data: DataSettings, classifier: ClassifierSettings
+) -> Artifact:
+    """Give the trained classifier: weights and learning curve."""
+    key = classifier_key(dataset, data, classifier)
+
+    def work(folder: Path) -> None:
+        load_tensorflow()
+        from tasks.models.classifier import train_classifier as train
+
+        seen = training_images(place.store.folder(dataset), held_out=data.held_out, limit=data.limit)
+        train(
+            folder,
+            seen.images,
+            seen.known_labels(),
+            settings=classifier,
+            checkpoints=place.store.checkpoints("classifier", key),
+            should_stop=should_stop,
+        )
+
+    return place.store.make("classifier", key, work)
+
+
+@task(
+    name="train-concept",
+    task_run_name="train-concept",
+    cache_policy=ArtifactPolicy(kind="concept", key_of=concept_key),
+    persist_result=True,
+    result_serializer="json",
+)
+def train_concept(
+    place: Workplace, dataset: Artifact, data: DataSettings, concept: ConceptSettings
+) -> Artifact:
+    """Give the trained concept autoencoder: weights and learning curve."""
+    key = concept_key(dataset, data, concept)
+
+    def work(folder: Path) -> None:
+        load_tensorflow()
+        from tasks.models.concept import train_concept as train
+
+        seen = training_images(place.store.folder(dataset), held_out=data.held_out, limit=data.limit)
+        train(
+            folder,
+            seen.images,
+            settings=concept,
+            checkpoints=place.store.checkpoints("concept", key),
+            should_stop=should_stop,
+        )
+
+    return place.store.make("concept", key, work)

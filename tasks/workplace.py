@@ -1,0 +1,48 @@
+"""The workplace of a run: the store, the registry and the backend that its places name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from settings.places import Places
+from tasks.channels.backend import Backend
+from tasks.channels.local import LocalBackend
+from tasks.datasets.catalogue import CATALOGUE
+from tasks.release.registry import Registry
+from tasks.store.store import Store
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where a run reads, writes and serves; made from the environment of the process that runs."""
+
+    store: Store
+    registry: Registry
+    backend: Backend
+    local_folders: tuple[Path, ...]  # searched for published files before any source is asked
+
+
+def open_workplace(places: Places, name: str) -> Workplace:
+    """Give the workplace for the model `name`; nothing is made or started yet."""
+    registry = Registry(
+        name=name,
+        releases=places.release_home(name),
+        candidates=places.models_root / "candidates" / name,
+        receipts=places.models_root / "receipts" / name,
+    )
+    backend = LocalBackend(
+        models_root=places.models_root,
+        name=name,
+        releases=registry.releases,
+        candidates=registry.candidates,
+        host=places.host,
+        ports={"stage": places.stage_port, "production": places.production_port},
+    )
+    store = Store(
+        data_root=places.data_root,
+        models_root=places.models_root,
+        dataset_homes={dataset: places.dataset_home(dataset) for dataset in CATALOGUE},
+    )
+    folders = (places.dataset_folder,) if places.dataset_folder is not None else ()
+    return Workplace(store, registry, backend, folders)

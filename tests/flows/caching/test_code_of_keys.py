@@ -1,0 +1,255 @@
+"""Which code decides which step's result: stated here by hand, and held against the keys module by module."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+
+from settings.delivery import Delivery
+from tasks import steps
+from tasks.store import code
+from tasks.store.artifacts import Artifact
+from tasks.store.keys import Key
+
+SOURCE = code.ROOT
+MODULES = sorted(
+    path.relative_to(SOURCE).as_posix() for name in code.FIRST_PARTY for path in (SOURCE / name).rglob("*.py")
+)
+
+SETS = ("mnist", "notmnist-small", "glyphs", "blank", "dimmed", "rotated")
+RELEASED = {"export", "stage", "judge", "promote", "report"}
+
+TRAIN = {"train-classifier", "train-concept"}
+JUDGE = {"scores", "verdict"}  # the two artifacts of the task judge
+ALL = {"fetch-dataset", *TRAIN, "export", *JUDGE}
+
+STEPS: dict[str, set[str]] = {
+    "flows/*": set(),
+    "settings/__init__.py": ALL,
+    "settings/errors.py": ALL,
+    "settings/*": set(),  # settings are in a key by their values
+    "tasks/__init__.py": ALL,
+    "tasks/datasets/__init__.py": ALL,
+    "tasks/datasets/arrays.py": ALL,
+    "tasks/datasets/pixels.py": ALL - {"fetch-dataset"},
+    "tasks/datasets/selection.py": ALL - {"fetch-dataset"},
+    "tasks/datasets/*": {"fetch-dataset"},
+    "tasks/models/classifier.py": {"train-classifier"},
+    "tasks/models/concept.py": {"train-concept"},
+    "tasks/models/__init__.py": {*TRAIN, "export"},
+    "tasks/models/networks.py": {*TRAIN, "export"},
+    "tasks/models/score.py": {"export"},
+    "tasks/models/fields.py": set(),  # names settings, whose values are in the key
+    "tasks/models/loading.py": set(),
+    "tasks/models/*": TRAIN,
+    "tasks/release/__init__.py": {"export", *JUDGE},
+    "tasks/release/contract.py": {"export", *JUDGE},
+    "tasks/release/reader.py": JUDGE,
+    "tasks/release/inprocess.py": {"export", "verdict"},
+    "tasks/release/parity.py": {"verdict"},
+    "tasks/release/registry.py": set(),
+    "tasks/release/history.py": set(),
+    "tasks/release/*": {"export"},
+    "tasks/serving/*": JUDGE,
+    "tasks/channels/__init__.py": JUDGE,
+    "tasks/channels/backend.py": JUDGE,
+    "tasks/channels/client.py": JUDGE,
+    "tasks/channels/*": set(),
+    "tasks/judging/__init__.py": JUDGE,
+    "tasks/judging/scores.py": JUDGE,
+    "tasks/judging/scoring.py": JUDGE,
+    "tasks/judging/receipt.py": set(),
+    "tasks/judging/*": {"verdict"},
+    "tasks/reporting/*": set(),
+    "tasks/store/__init__.py": {"export", *JUDGE},
+    "tasks/store/files.py": {"export", *JUDGE},
+    "tasks/store/artifacts.py": {"export"},
+    "tasks/store/*": set(),
+    "tasks/*": set(),  # the thin modules: they only bring together
+}
+"""By pattern of a module's path, the first that fits: the steps that a change in it makes run."""
+
+THIN = {
+    "tasks.fetch": {"fetch-dataset"},
+    "tasks.train": TRAIN,
+    "tasks.export": {"export"},
+    "tasks.judge": JUDGE,
+}
+
+PLUMBING = {
+    "settings.hyperparameters",
+    "tasks.caching",
+    "tasks.models.loading",
+    "tasks.release.registry",
+    "tasks.stage",
+    "tasks.steps",
+    "tasks.stopping",
+    "tasks.store.*",
+    "tasks.timeline",
+    "tasks.workplace",
+}
+"""What thin modules may use besides the code of their keys: it moves results, and decides none."""
+
+
+def keys() -> dict[str, Key]:
+    """Give the key of every step, for the same inputs and settings each time."""
+    settings = Delivery()
+    dataset, other, classifier, concept, release = (
+        Artifact(kind=kind, path="x", digest=kind)
+        for kind in ("dataset/mnist", "dataset/glyphs", "classifier", "concept", "release")
+    )
+    data, judging, serving = settings.data, settings.judging, settings.serving
+    return {
+        "fetch-dataset": steps.dataset_key("mnist", {}, None),
+        "train-classifier": steps.classifier_key(dataset, data, settings.classifier),
+        "train-concept": steps.concept_key(dataset, data, settings.concept),
+        "export": steps.release_key(dataset, classifier, concept, data, settings.concept, judging),
+        "scores": steps.scores_key("release", {"glyphs": other}, data, serving),
+        "verdict": steps.verdict_key(
+            release, None, None, dataset, {"glyphs": other}, "glyphs", data, judging, serving
+        ),
+    }
+
+
+def digests() -> dict[str, str]:
+    """Give the digests of all keys."""
+    return {step: key.digest for step, key in keys().items()}
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the source tree, to be changed and changed back."""
+    root = tmp_path_factory.mktemp("sources")
+    for name in code.FIRST_PARTY:
+        shutil.copytree(SOURCE / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return root
+
+
+@pytest.fixture(scope="module")
+def examined() -> dict[str, code.Examined | None]:
+    """What is known of the modules of the copy."""
+    return {}
+
+
+@pytest.fixture
+def change(
+    sources: Path, examined: dict[str, code.Examined | None], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str, str], None]]:
+    """A function that gives a module of the copy, whose keys are made from now on, another text."""
+    examine = code._examine.__wrapped__
+
+    def remembered(name: str) -> code.Examined | None:
+        if name not in examined:
+            examined[name] = examine(name)
+        return examined[name]
+
+    def forget(module: str) -> None:
+        examined.pop(module.removesuffix(".py").removesuffix("/__init__").replace("/", "."), None)
+
+    before: dict[str, str] = {}
+
+    def written(module: str, text: str) -> None:
+        before.setdefault(module, (sources / module).read_text())
+        (sources / module).write_text(text)
+        forget(module)
+
+    monkeypatch.setattr(code, "ROOT", sources)
+    monkeypatch.setattr(code, "_examine", remembered)
+    yield written
+    for module, text in before.items():
+        (sources / module).write_text(text)
+        forget(module)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_statement_in_a_module(change, sources, module):
+    """A new statement changes the keys of the steps whose results the module decides, and no other key."""
+    expected = STEPS[next(pattern for pattern in STEPS if fnmatch(module, pattern))]
+    before = digests()
+    change(module, (sources / module).read_text() + "\nCHANGED = True\n")
+    after = digests()
+    assert {step for step in before if before[step] != after[step]} == expected
+
+
+def test_every_pattern_is_of_use():
+    """No line of the table is left over from a module that is gone."""
+    used = {next(pattern for pattern in STEPS if fnmatch(module, pattern)) for module in MODULES}
+    assert used == STEPS.keys()
+
+
+def test_comments_and_docstrings_in_every_module(change, sources):
+    """Other comments, docstrings and blank lines in every module at once change no key."""
+    before = digests()
+    for module in MODULES:
+        text = (sources / module).read_text()
+        changed = described_anew(text)
+        assert changed != text
+        change(module, changed)
+    assert digests() == before
+
+
+def described_anew(text: str) -> str:
+    """Give a module's text with a new comment and other docstrings."""
+    lines = text.splitlines()
+    nodes = [
+        node
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and ast.get_docstring(node) is not None
+    ]
+    for node in sorted(nodes, key=lambda node: node.body[0].lineno, reverse=True):
+        string = node.body[0]
+        indent = lines[string.lineno - 1][: string.col_offset]
+        lines[string.lineno - 1 : string.end_lineno] = [f'{indent}"""Something else."""', ""]
+    return "\n".join([*lines, "", "# This is new.", ""])
+
+
+def code_of(*names: str) -> set[str]:
+    """Give the modules that are in the keys of steps."""
+    made = keys()
+    parts = {part for name in names for part in made[name].parts}
+    return {part.removeprefix("code ") for part in parts if part.startswith("code ")}
+
+
+@pytest.mark.parametrize("module", THIN)
+def test_thin_modules_use_no_deciding_code_outside_of_their_keys(module):
+    """What a task's module imports is in the code of its keys, or is known to decide nothing."""
+    tree = ast.parse(code.module_file(module).read_bytes())
+    names = {name for name in code.imported_modules(tree, "tasks") if code.module_file(name) is not None}
+    names -= {"tasks"} | {parent for name in names for parent in code.parents(name)}
+    outside = {name for name in names if not any(fnmatch(name, allowed) for allowed in PLUMBING)}
+    assert outside <= code_of(*THIN[module])
+
+
+def test_settings_are_not_in_the_code_of_any_key():
+    """A new setting, or another description, is no change of the code that uses settings."""
+    assert "settings.hyperparameters" not in code_of(*ALL)
+
+
+@pytest.mark.parametrize(
+    ("module", "news", "expected"),
+    [
+        # The weights turn out the same: what is made of them stands.
+        ("tasks/models/loop.py", {}, TRAIN),
+        ("tasks/models/loop.py", {"concept": "better"}, {*TRAIN, *RELEASED}),
+        ("tasks/datasets/idx.py", {}, {f"fetch-dataset {name}" for name in SETS}),
+        # The manifest tells the code of the export.
+        ("tasks/release/golden.py", {}, RELEASED),
+        # The release is asked anew, so the report has other latencies.
+        ("tasks/serving/engine.py", {}, {"stage", "judge", "report"}),
+        # The answers are known, and the verdict is the same.
+        ("tasks/judging/gates.py", {}, {"stage", "judge"}),
+        ("tasks/reporting/charts.py", {}, set()),
+    ],
+)
+def test_code_through_the_flow(quick, change, sources, module, news, expected):
+    """A change of the code runs its steps, and what follows where their results turn out other ones."""
+    change(module, (sources / module).read_text() + "\nCHANGED = True\n")
+    quick.work.news |= news
+    assert quick.deliver() == expected
+    assert quick.deliver() == set()

@@ -1,0 +1,209 @@
+"""Deliveries in tests: a real Prefect server, real data, real model servers, on a small subset."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SMALL = {
+    "data": {
+        "limit": 3_000,
+        "held_out": 500,
+        "outliers": ["fashion-mnist"],
+        "made": ["blank"],
+    },
+    "classifier": {"steps": 200},
+    "concept": {"steps": 200, "batch_size": 128},
+    "judging": {
+        "min_accuracy": 0.8,
+        "min_auroc": 0.9,
+        "trivial_detectors": False,
+        "min_flagged_ratio": 0.1,
+        "max_flagged_ratio": 10.0,
+        "bootstrap_rounds": 50,
+    },
+}
+"""Hyperparameters with which a delivery of a subset takes seconds and passes its gates."""
+
+
+def free_port() -> int:
+    """Give a port that nobody listens on."""
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return int(trial.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The datasets of all tests: fetched once, by the project's own code, and kept for the next run."""
+    return ROOT / "build" / "test-data"
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server of this session."""
+    home = tmp_path_factory.mktemp("prefect")
+    port = free_port()
+    environ = os.environ | {
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_UI_ENABLED": "false",
+        # No test reads them, and their writers lock the database against the next flow run for seconds.
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED": "false",
+    }
+    log = (home / "server.log").open("wb")
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
+    url = f"http://127.0.0.1:{port}/api"
+    deadline = time.monotonic() + 100
+    while True:
+        try:
+            httpx.get(f"{url}/health").raise_for_status()
+            break
+        except httpx.HTTPError:
+            assert server.poll() is None, (home / "server.log").read_text()[-2_000:]
+            assert time.monotonic() < deadline, "the Prefect server did not start"
+            time.sleep(0.1)
+    yield url
+    server.send_signal(signal.SIGTERM)
+    server.wait(30)
+    log.close()
+
+
+@dataclass
+class Place:
+    """A workplace for deliveries of one test: its folders and ports, and ways to deliver."""
+
+    root: Path
+    environ: dict[str, str]
+    ran: list[str] = field(default_factory=list)  # the tasks that computed something in the last delivery
+
+    @property
+    def models(self) -> Path:
+        """The models' root."""
+        return Path(self.environ["MODELS_ROOT"])
+
+    @property
+    def production(self) -> str:
+        """The address of production."""
+        return f"http://127.0.0.1:{self.environ['PRODUCTION_PORT']}"
+
+    def deliver(self, *, until: str = "promoted", force: bool = False, **changed: dict[str, Any]) -> Any:
+        """Deliver in this process; `changed` holds settings over SMALL, by stage."""
+        from flows.deliver import deliver
+        from settings.errors import GateFailed
+
+        stages = {name: SMALL.get(name, {}) | changed.get(name, {}) for name in {*SMALL, *changed}}
+        self.ran = []
+        try:
+            delivered = deliver(**stages, until=until, force=force)
+        except GateFailed as failed:
+            self.note(failed.outcome)
+            raise
+        self.note(delivered)
+        return delivered
+
+    def note(self, delivered: Any) -> None:
+        """Keep which tasks computed something."""
+        self.ran = [entry.name for entry in delivered.timeline if entry.how == "computed"]
+
+    def rollback(self, to: int = 0) -> Any:
+        """Roll back in this process."""
+        from flows.rollback import rollback
+
+        return rollback(to=to)
+
+    def command(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
+        """Start a script or module of the project as a user would."""
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            env=self.environ,
+            cwd=self.root,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            **more,
+        )
+
+    def served_version(self) -> int:
+        """Give the version that production answers with, asked with an image."""
+        url = f"{self.production}/v1/models/mnist:predict"
+        response = httpx.post(url, json={"instances": [[[0.0] * 28] * 28]})
+        response.raise_for_status()
+        return int(response.headers["x-model-version"])
+
+    def events(self) -> list[tuple[str, int]]:
+        """Give the history as pairs of event and version."""
+        from tasks.release.history import History
+
+        return [
+            (event.event, event.version)
+            for event in History(self.models / "mnist" / "history.jsonl").events()
+        ]
+
+    def stop(self) -> None:
+        """Stop the servers."""
+        done = self.command("-m", "flows", "stop")
+        output, _ = done.communicate(timeout=60)
+        assert done.returncode == 0, output
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, data_root: Path, prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Place]:
+    """A workplace with nothing in it but the datasets; its servers are stopped at the end."""
+    from prefect.settings import PREFECT_API_URL, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
+
+    environ = {
+        "MODELS_ROOT": str(tmp_path / "models"),
+        "DATA_ROOT": str(data_root),
+        "STAGE_PORT": str(free_port()),
+        "PRODUCTION_PORT": str(free_port()),
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    made = Place(tmp_path, os.environ | {"PREFECT_API_URL": prefect_api})
+    storage = tmp_path / "models" / "records"
+    with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOCAL_STORAGE_PATH: storage}):
+        yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder that the first delivery of the session fills: see `delivered`."""
+    return tmp_path_factory.mktemp("template") / "models"
+
+
+@pytest.fixture
+def delivered(place: Place, template: Path) -> Place:
+    """A workplace in which version 1 of a small model is in production."""
+    if template.exists():
+        shutil.copytree(template, place.models, copy_function=shutil.copy2)
+        place.deliver()
+        assert place.ran == ["promote"], "the delivery of the template is not reused"
+    else:
+        place.deliver()
+        aside = template.with_name(secrets.token_hex(4))
+        shutil.copytree(place.models, aside, ignore=shutil.ignore_patterns("channels", "lock"))
+        aside.rename(template)
+    assert place.served_version() == 1
+    return place

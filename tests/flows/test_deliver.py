@@ -1,0 +1,138 @@
+"""The delivery, in one process, on a small subset, through real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+
+import httpx
+import pytest
+
+from settings.errors import GateFailed, WrongInput
+
+
+def test_first_delivery(place):
+    """The first delivery ends with version 1 in production, its receipt and page, and an empty stage."""
+    done = place.deliver()
+    assert (done.version, place.served_version()) == (1, 1)
+    assert place.events() == [("exported", 1), ("staged", 1), ("judged", 1), ("promoted", 1)]
+    receipt = json.loads((done.receipt / "receipt.json").read_text())
+    assert receipt["outcome"] == "promoted"
+    assert receipt["champion"] is None
+    assert all(gate["passed"] for gate in receipt["gates"])
+    assert [each["name"] for each in receipt["datasets"]] == ["mnist", "fashion-mnist", "blank"]
+    assert "<html" in (done.receipt / "report.html").read_text()
+    answer = httpx.post(
+        f"{place.production}/v1/models/mnist:predict", content=(done.receipt / "request.json").read_bytes()
+    ).json()
+    assert answer["predictions"][0]["class_ids"] in range(10)
+    assert not list(place.models.rglob(".aside-*")), "nothing half-written stays"
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{place.environ['STAGE_PORT']}/health/live")
+
+
+def test_second_delivery_changes_nothing(delivered):
+    """A delivery in which nothing changed computes nothing, makes no version, and probes production."""
+    before = delivered.events()
+    done = delivered.deliver()
+    assert delivered.ran == []
+    assert done.version == 1
+    assert delivered.events() == before
+
+
+def test_another_classifier_trains_only_the_classifier(delivered):
+    """A classifier setting leaves the concept and the data as they are, and makes version 2."""
+    delivered.deliver(classifier={"steps": 201})
+    assert delivered.ran == ["train-classifier", "export", "stage", "judge", "promote", "report"]
+    assert delivered.served_version() == 2
+
+
+def test_failed_gate_leaves_production(delivered):
+    """A failed gate names itself, measured and required; production and its version stay."""
+    with pytest.raises(GateFailed, match=r"accuracy: measured 0\.\d+, required ≥ 0\.9999") as failed:
+        delivered.deliver(judging={"min_accuracy": 0.9999}, classifier={"steps": 150})
+    assert delivered.served_version() == 1
+    assert (delivered.models / "candidates" / "mnist" / "2").is_dir()
+    assert not (delivered.models / "mnist" / "2").exists()
+    receipt = json.loads((failed.value.outcome.receipt / "receipt.json").read_text())
+    assert receipt["outcome"] == "refused"
+    assert ("promoted", 2) not in delivered.events()
+
+
+def test_forced_promotion_is_written_down(delivered):
+    """--force promotes in spite of a failed gate, and history and receipt say who did it."""
+    done = delivered.deliver(judging={"min_accuracy": 0.9999}, classifier={"steps": 150}, force=True)
+    assert delivered.served_version() == 2
+    receipt = json.loads((done.receipt / "receipt.json").read_text())
+    assert receipt["outcome"] == "forced"
+    assert "@" in receipt["forced_by"]
+    last = (delivered.models / "mnist" / "history.jsonl").read_text().splitlines()[-1]
+    assert json.loads(last)["forced"] is True
+
+
+def test_rollback_and_back_again(delivered):
+    """A rollback puts the version before into production, and a delivery the newer one again, unjudged."""
+    delivered.deliver(classifier={"steps": 201})
+    assert delivered.rollback().version == 1
+    assert delivered.served_version() == 1
+    with pytest.raises(WrongInput, match="no earlier version"):
+        delivered.rollback()
+    assert delivered.rollback(to=2).version == 2
+    assert delivered.served_version() == 2
+    delivered.rollback()
+    delivered.deliver(classifier={"steps": 201})
+    assert delivered.ran == ["promote"]
+    assert delivered.served_version() == 2
+
+
+def test_rollback_to_what_was_never_promoted(delivered):
+    """A candidate that no gate passed, and a version that is not there, are refused by name."""
+    delivered.deliver(classifier={"steps": 150}, until="judged")
+    with pytest.raises(WrongInput, match="version 2 was never promoted"):
+        delivered.rollback(to=2)
+    with pytest.raises(WrongInput, match="no version 9 of mnist; there are: 1, 2"):
+        delivered.rollback(to=9)
+
+
+def test_until(place):
+    """Each --until stops where it says: nothing later happens, and what runs is said."""
+    assert place.deliver(until="exported").version == 1
+    assert place.events() == [("exported", 1)]
+    staged = place.deliver(until="staged")
+    assert (
+        httpx.get(f"{staged.stage_url}/v1/models/mnist").json()["model_version_status"][0]["version"] == "1"
+    )
+    place.deliver(until="judged")
+    assert place.events() == [("exported", 1), ("staged", 1), ("staged", 1), ("judged", 1)]
+    assert not (place.models / "channels" / "production.json").exists()
+
+
+def test_killed_production_is_mended(delivered):
+    """A production server that died is brought up again by an unchanged delivery."""
+    health = httpx.get(f"{delivered.production}/health/ready").json()
+    os.kill(health["pid"], signal.SIGKILL)
+    delivered.deliver()
+    assert delivered.served_version() == 1
+    assert delivered.ran == ["promote"]
+
+
+def test_altered_release_is_not_served_again(delivered):
+    """A release that was altered on the disk is replaced by a whole one under a new version."""
+    weights = delivered.models / "mnist" / "1" / "assets.extra" / "model.tflite"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    delivered.deliver()
+    assert delivered.served_version() == 2
+
+
+def test_contradicting_parameters_are_refused_in_the_flow_too(place):
+    """What the command line refuses, a run from the UI does not accept either."""
+    with pytest.raises(WrongInput, match=r"data\.limit"):
+        place.deliver(data={"limit": 400, "held_out": 500})
+
+
+def test_unknown_dataset_is_refused_before_anything_starts(place):
+    """An unknown name of a dataset is answered with those that there are."""
+    with pytest.raises(WrongInput, match="there is no dataset 'emnist'; there are mnist, "):
+        place.deliver(data={"outliers": ["emnist"]})
+    assert place.events() == []
