@@ -38,7 +38,7 @@ def export_inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "held_out": held_out.astype(np.uint8),
         "false_positive_rate": 0.05,
         "activation": "relu",
-        "score_form": "normalised",
+        "score_form": "coarse",
         "facts": {"settings": {"classifier.steps": 2000}, "code": "abc"},
     }
 
