@@ -87,8 +87,9 @@ def test_rollback_and_back_again(delivered):
 
 
 def test_rollback_to_what_was_never_promoted(delivered):
-    """A candidate that no gate passed, and a version that is not there, are refused by name."""
-    delivered.deliver(classifier={"steps": 150}, until="judged")
+    """A candidate that failed a gate, and a version that is not there, are refused by name."""
+    with pytest.raises(GateFailed, match="version 2 is not promoted: accuracy"):
+        delivered.deliver(classifier={"steps": 150}, judging={"min_accuracy": 0.999}, until="judged")
     with pytest.raises(WrongInput, match="version 2 was never promoted"):
         delivered.rollback(to=2)
     with pytest.raises(WrongInput, match="no version 9 of mnist; there are: 1, 2"):
