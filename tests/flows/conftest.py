@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -10,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 SMALL = {
-    "data": {
-        "limit": 3_000,
-        "held_out": 500,
-        "outliers": ["fashion-mnist"],
-        "made": ["blank"],
-    },
+    "data": {"limit": 3_000, "held_out": 500, "outliers": ["fashion-mnist"], "made": ["blank"]},
     "classifier": {"steps": 200},
     "concept": {"steps": 200, "batch_size": 128},
     "judging": {
@@ -87,12 +83,38 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @dataclass
+class Run:
+    """A command in a session of its own, as in a terminal; what it says goes to a file."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def said(self) -> str:
+        """What it has said until now."""
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, holds: str | Callable[[], bool]) -> None:
+        """Wait until it has said the words, or until something else holds."""
+        deadline = time.monotonic() + 90
+        while not (holds in self.said if isinstance(holds, str) else holds()):
+            assert self.process.poll() is None, f"it ended without {holds}:\n{self.said}"
+            assert time.monotonic() < deadline, f"waited in vain for {holds}:\n{self.said}"
+            time.sleep(0.01)
+
+    def end(self) -> tuple[int, str]:
+        """Wait for its end; give its exit code and what it said."""
+        return self.process.wait(90), self.said
+
+
+@dataclass
 class Place:
     """A workplace for deliveries of one test: its folders and ports, and ways to deliver."""
 
     root: Path
     environ: dict[str, str]
     ran: list[str] = field(default_factory=list)  # the tasks that computed something in the last delivery
+    runs: list[Run] = field(default_factory=list)
 
     @property
     def models(self) -> Path:
@@ -129,17 +151,30 @@ class Place:
 
         return rollback(to=to)
 
-    def command(self, *arguments: str, **more: Any) -> subprocess.Popen[str]:
-        """Start a script or module of the project as a user would."""
-        return subprocess.Popen(
-            [sys.executable, *arguments],
-            env=self.environ,
-            cwd=self.root,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            **more,
-        )
+    def write_settings(self, **changed: dict[str, Any]) -> None:
+        """Write deliver.toml: SMALL, and over it what is `changed`, by stage."""
+        lines = []
+        for stage in dict.fromkeys([*SMALL, *changed]):
+            values = SMALL.get(stage, {}) | changed.get(stage, {})
+            # TOML and JSON write these values alike.
+            lines += [f"[{stage}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items()), ""]
+        (self.root / "deliver.toml").write_text("\n".join(lines))
+
+    def run(self, *arguments: str, **environ: str | None) -> Run:
+        """Start a command of the project in a session of its own; None takes a variable away."""
+        told = {name: value for name, value in (self.environ | environ).items() if value is not None}
+        log = self.root / f"{secrets.token_hex(4)}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [sys.executable, *arguments],
+                env=told,
+                cwd=self.root,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.runs.append(run := Run(process, log))
+        return run
 
     def served_version(self) -> int:
         """Give the version that production answers with, asked with an image."""
@@ -158,10 +193,13 @@ class Place:
         ]
 
     def stop(self) -> None:
-        """Stop the servers."""
-        done = self.command("-m", "flows", "stop")
-        output, _ = done.communicate(timeout=60)
-        assert done.returncode == 0, output
+        """Stop the servers, and what a failed test left running."""
+        for run in self.runs:
+            if run.process.poll() is None:
+                os.killpg(run.process.pid, signal.SIGKILL)
+                run.process.wait()
+        code, said = self.run("-m", "flows", "stop").end()
+        assert code == 0, said
 
 
 @pytest.fixture
