@@ -53,6 +53,10 @@ format: env-test ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+docs: env ## write docs/settings.md from the models of the settings
+	$(BIN)/python -m settings.document > docs/settings.md.new
+	mv docs/settings.md.new docs/settings.md
+
 lock: ## resolve the dependencies anew
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
@@ -64,4 +68,4 @@ clean: ## remove the environment and caches; data, releases and production stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './data/*' -not -path './models/*' -prune -exec rm -rf {} +
 
-.PHONY: help env env-test deliver rollback status stop test test-slow lint check format lock clean
+.PHONY: help env env-test deliver rollback status stop test test-slow lint check format docs lock clean

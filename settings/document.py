@@ -1,6 +1,6 @@
 """The reference of all settings, docs/settings.md, from the models themselves.
 
-python -m settings.document > docs/settings.md
+make docs
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from settings.variables import LEGACY
 INTRODUCTION = """\
 # Settings
 
-Written by `python -m settings.document > docs/settings.md` from the models in `settings/`; a test holds it
-current.
+Written by `make docs` from the models in `settings/`; a test holds it current.
 
 A delivery has hyperparameters (what is trained, judged and served) and places (folders, hosts, ports,
 backend). Hyperparameters are the parameters of the flow, one per stage, and are recorded with each run.

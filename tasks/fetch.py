@@ -19,9 +19,10 @@ from settings.hyperparameters import DataSettings
 from tasks.caching import ArtifactPolicy
 from tasks.datasets.catalogue import find
 from tasks.datasets.errors import Unreachable
-from tasks.datasets.fetch import fetch, local_inputs
+from tasks.datasets.fetch import local_inputs
+from tasks.opening import make_dataset
 from tasks.steps import dataset_key
-from tasks.stopping import should_stop, stop_here
+from tasks.stopping import stop_here
 from tasks.store.artifacts import Artifact
 from tasks.store.files import read_json, write_json
 from tasks.store.keys import Key
@@ -57,19 +58,8 @@ def fetch_dataset(
     note = place.store.dataset_home(name) / f"unreachable-{name}.json"
     if not required and (reason := refused_lately(note, key)) is not None:
         return Completed(name="Unreachable", message=reason)
-
-    def work(folder: Path) -> dict[str, Any]:
-        return fetch(
-            name,
-            folder,
-            home=place.store.dataset_home(name),
-            local_folders=place.local_folders,
-            base=place.store.folder(base) if base is not None else None,
-            should_stop=should_stop,
-        )
-
     try:
-        return place.store.make(f"dataset/{name}", key, work)
+        return make_dataset(place, name, local, base)
     except Unreachable as error:
         if required or error.transient:
             raise

@@ -1,11 +1,11 @@
 """How good the two networks are, over several seeds: accuracy, and AUROC of the concept's score.
 
-    python tests/benchmarks/quality.py --mnist FOLDER --fashion FOLDER --notmnist FOLDER
+    python tests/benchmarks/quality.py [--notmnist notmnist-sample]
 
-Folders hold the published IDX files, compressed or not. The networks are trained on the first 55,000 images.
+Reads the datasets of a delivery, or fetches them. The networks are trained on the first 55,000 images.
 Hyperparameters are chosen with `--on held-out`, which measures on the last 5,000 training images and, as
 outliers, Fashion-MNIST's training images; the test images (`--on test`, the default) only confirm the choice.
-notMNIST has no such split: the folder's images are measured in both.
+notMNIST has no such split: its images are measured in both.
 Ends with 1 when a mean is below what is required.
 """
 
@@ -21,7 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from data import Digits, Images, find, quiet_tensorflow, read_digits, read_idx
+import numpy.typing as npt
+
+from tasks.models.loading import load_tensorflow
+from tasks.opening import open_dataset
+
+Images = npt.NDArray[np.uint8]
 
 HELD_OUT = 5_000
 
@@ -49,17 +54,15 @@ class Sets:
 def main() -> int:
     """Trains, measures, and prints a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    for name in ("mnist", "fashion", "notmnist"):
-        parser.add_argument(f"--{name}", type=Path, required=True, help="folder with its IDX files")
+    parser.add_argument("--notmnist", default="notmnist-small", help="the dataset that has its letters")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--on", choices=["test", "held-out"], default="test")
     arguments = parser.parse_args()
-    quiet_tensorflow()
+    load_tensorflow()
 
-    digits = read_digits(arguments.mnist)
-    sets = choose_sets(digits, arguments.fashion, arguments.notmnist, arguments.on)
-    train_images, train_labels = digits.train_images[:-HELD_OUT], digits.train_labels[:-HELD_OUT]
-    runs = [measure(train_images, train_labels, sets, seed) for seed in arguments.seeds]
+    sets = choose_sets(arguments.notmnist, arguments.on)
+    digits = open_dataset("mnist", "train").take(slice(-HELD_OUT))
+    runs = [measure(digits.images, digits.known_labels(), sets, seed) for seed in arguments.seeds]
     print(f"| on {arguments.on} | mean | lowest | highest | required |")
     print("|---|---|---|---|---|")
     missed = 0
@@ -72,15 +75,15 @@ def main() -> int:
     return int(missed > 0)
 
 
-def choose_sets(digits: Digits, fashion: Path, notmnist: Path, on: str) -> Sets:
+def choose_sets(notmnist: str, on: str) -> Sets:
     """The test images, or what hyperparameters may be chosen on."""
     if on == "test":
-        images, labels = digits.test_images, digits.test_labels
-        clothes = read_idx(find(fashion, "t10k-images-idx3-ubyte*"))
+        digits, clothes = open_dataset("mnist", "test"), open_dataset("fashion-mnist", "test").images
     else:
-        images, labels = digits.train_images[-HELD_OUT:], digits.train_labels[-HELD_OUT:]
-        clothes = read_idx(find(fashion, "train-images-idx3-ubyte*"))[:10_000]
-    letters = read_idx(find(notmnist, "*images-idx3-ubyte*"))
+        digits = open_dataset("mnist", "train").take(slice(-HELD_OUT, None))
+        clothes = open_dataset("fashion-mnist", "train").images[:10_000]
+    images, labels = digits.images, digits.known_labels()
+    letters = open_dataset(notmnist, "test").images
     outliers = {
         "notMNIST": letters,
         "Fashion-MNIST": clothes,

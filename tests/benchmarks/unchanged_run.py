@@ -1,4 +1,4 @@
-"""How long a delivery takes in which nothing changed, against an empty Prefect flow plus a probe of production.
+"""How long an unchanged delivery takes, against an empty Prefect flow plus a probe of production.
 
     python tests/benchmarks/unchanged_run.py [--rounds 7] [--data data]
 

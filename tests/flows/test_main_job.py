@@ -27,7 +27,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def environ(home: Path, data_root: Path) -> Iterator[dict[str, str]]:
-    """The variables of the runs: other ports, the tests' datasets, and no Prefect server; stops what serves."""
+    """The variables of the runs: other ports, the tests' datasets, no Prefect server; stops what serves."""
     named = {"DATA_ROOT": str(data_root), "STAGE_PORT": str(free_port()), "PRODUCTION_PORT": str(free_port())}
     named = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")} | named
     named["PREFECT_HOME"] = str(home / "prefect")
@@ -62,7 +62,7 @@ def test_from_nothing_to_production(first, home):
 
 
 def test_a_second_run_does_nothing_and_needs_no_tensorflow(first, home, environ):
-    """Every task says that its result was at hand; neither TensorFlow nor the judging's parts are imported."""
+    """Every task says that its result was at hand; neither TensorFlow nor LiteRT is imported."""
     assert first.returncode == 0
     second = subprocess.run(
         [sys.executable, "-X", "importtime", SCRIPT],
@@ -79,3 +79,14 @@ def test_a_second_run_does_nothing_and_needs_no_tensorflow(first, home, environ)
     imported = re.findall(r"\| +([\w.]+)$", second.stderr, re.MULTILINE)
     assert "prefect" in imported
     assert not {"tensorflow", "keras", "ai_edge_litert"} & set(imported)
+
+
+def test_the_notebook_of_the_readme(first, home, environ):
+    """The five lines of the README open a dataset and the model, and give its accuracy."""
+    assert first.returncode == 0
+    (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", lines], cwd=home, env=environ, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    assert 0.98 <= float(done.stdout) < 1

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_the_committed_reference_is_current() -> None:
-    """docs/settings.md is what the generator gives; else `python -m settings.document > docs/settings.md`."""
+    """docs/settings.md is what the generator gives; else run `make docs`."""
     assert (ROOT / "docs" / "settings.md").read_text(encoding="utf-8") == document()
 
 

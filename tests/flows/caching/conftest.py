@@ -269,7 +269,7 @@ def stand_in(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
         "open_workplace",
         lambda places, name: replace(real(places, name), backend=quick.channels),
     )
-    monkeypatch.setattr("tasks.fetch.fetch", quick.work.fetch)
+    monkeypatch.setattr("tasks.opening.fetch", quick.work.fetch)
     for task in ("train", "export", "judge"):
         monkeypatch.setattr(f"tasks.{task}.load_tensorflow", lambda: None)
     for module, name in (

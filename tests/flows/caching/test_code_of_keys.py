@@ -85,6 +85,7 @@ PLUMBING = {
     "settings.hyperparameters",
     "tasks.caching",
     "tasks.models.loading",
+    "tasks.opening",
     "tasks.release.registry",
     "tasks.stage",
     "tasks.steps",
