@@ -64,7 +64,7 @@ def fetch_dataset(
         if required or error.transient:
             raise
         write_json(note, {"at": time.time(), "key": key.digest, "reason": str(error)})
-        logger.warning("%s: %s", name, error)
+        logger.warning("%s", error)
         return Completed(name="Unreachable", message=str(error))
 
 
