@@ -9,7 +9,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from settings.errors import SlipwayError
+from flows.failures import for_user
 from tasks.stopping import GOES_ON, end_when_asked
 
 COMMANDS = {
@@ -35,12 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with end_when_asked(INTERRUPTED):
             return int(importlib.import_module(f"flows.commands.{command}").run(rest))
-    except SlipwayError as error:
-        print(f"slipway: {error}", file=sys.stderr)
-        return error.exit_code
     except KeyboardInterrupt:
         print(INTERRUPTED, file=sys.stderr)
         return 130
+    except Exception as error:
+        shown = for_user(error)
+        if shown is None:
+            raise
+        print(f"slipway: {shown}", file=sys.stderr)
+        return shown.exit_code
 
 
 def usage() -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 
-from settings.errors import SlipwayError
+from flows.failures import for_user
 
 ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 PROJECT_LOGGERS = ("tasks", "flows")  # Prefect has given them its handlers: PREFECT_LOGGING_EXTRA_LOGGERS
+SENDERS = ("APILogWorker", "EventsWorker")  # at the exit they tell what is left to be sent, in a race with it
 
 
 class WithoutTraceback(logging.Filter):
@@ -16,8 +17,9 @@ class WithoutTraceback(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Keep every record."""
         error = record.exc_info[1] if isinstance(record.exc_info, tuple) else None
-        if isinstance(error, SlipwayError):
-            record.msg, record.args = f"{error}", None
+        shown = for_user(error) if error is not None else None
+        if shown is not None:
+            record.msg, record.args = f"{shown}", None
             record.exc_info = record.exc_text = None
         return True
 
@@ -27,6 +29,8 @@ def set_up_logs() -> None:
     level = logging.getLogger("prefect").level
     for name in PROJECT_LOGGERS:
         logging.getLogger(name).setLevel(level)
+    for name in SENDERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
     for name in ENGINE_LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(each, WithoutTraceback) for each in logger.filters):

@@ -23,7 +23,8 @@ def run(arguments: Sequence[str]) -> int:
             print(f"{channel:<10}  nothing")
             continue
         state = "well" if serving.healthy else serving.detail
-        what = f"version {serving.version} of {options.name} at {serving.endpoint.url}"
+        version = f"version {serving.version}" if serving.version else "no version"
+        what = f"{version} of {options.name} at {serving.endpoint.url}"
         print(f"{channel:<10}  {what}: {state}")
         well = serving.healthy if channel == "production" else well
     return 0 if well else 3

@@ -37,12 +37,11 @@ class History:
         self.path = path
 
     def events(self) -> list[Event]:
-        """Give all events; a last line that a killed writer left unfinished is none."""
+        """Give all events; a line that is damaged, as by a killed writer, is none."""
         if not self.path.exists():
             return []
-        lines = self.path.read_text(encoding="utf-8").splitlines()
         events = []
-        for line in lines:
+        for line in self.path.read_bytes().splitlines():
             try:
                 events.append(Event.model_validate(json.loads(line)))
             except ValueError:
