@@ -106,6 +106,20 @@ class Run:
         """Wait for its end; give its exit code and what it said."""
         return self.process.wait(90), self.said
 
+    def done(self) -> str:
+        """Wait for its end, which has to be a good one; give what it said."""
+        code, said = self.end()
+        assert (code, "Traceback" in said) == (0, False), said
+        return said
+
+    def refused(self, code: int) -> str:
+        """Wait for its end, which has to be with that code and one line for the user; give that line."""
+        found, said = self.end()
+        assert (found, said.count("slipway: "), "Traceback" in said) == (code, 1, False), said
+        last = said.splitlines()[-1]
+        assert last.startswith("slipway: "), said
+        return last
+
 
 @dataclass
 class Place:
@@ -198,8 +212,7 @@ class Place:
             if run.process.poll() is None:
                 os.killpg(run.process.pid, signal.SIGKILL)
                 run.process.wait()
-        code, said = self.run("-m", "flows", "stop").end()
-        assert code == 0, said
+        self.run("-m", "flows", "stop").done()
 
 
 @pytest.fixture
@@ -219,6 +232,7 @@ def place(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     made = Place(tmp_path, os.environ | {"PREFECT_API_URL": prefect_api})
+    made.write_settings()
     storage = tmp_path / "models" / "records"
     with temporary_settings({PREFECT_API_URL: prefect_api, PREFECT_LOCAL_STORAGE_PATH: storage}):
         yield made
