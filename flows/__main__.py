@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 
 from flows.failures import for_user
+from settings.errors import SlipwayError
 from tasks.stopping import GOES_ON, end_when_asked
 
 COMMANDS = {
@@ -41,7 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         shown = for_user(error)
         if shown is None:
-            raise
+            traceback.print_exc()
+            print(f"slipway: a defect of the program, {type(error).__name__}: {error}", file=sys.stderr)
+            return SlipwayError.exit_code  # not 1, as of an exception that nobody catches: no gate failed
         print(f"slipway: {shown}", file=sys.stderr)
         return shown.exit_code
 

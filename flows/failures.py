@@ -16,6 +16,8 @@ REMEDIES = {
     errno.EACCES: ACCESS,
     errno.EPERM: ACCESS,
     errno.EIO: "the disk cannot be trusted",
+    errno.ENAMETOOLONG: "name a folder with a shorter path",
+    errno.ENOTDIR: ACCESS,
 }
 
 

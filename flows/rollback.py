@@ -21,7 +21,7 @@ from prefect import flow
 from flows.logs import set_up_logs
 from settings.delivery import Delivery
 from settings.errors import WrongInput
-from settings.hyperparameters import ServingSettings
+from settings.hyperparameters import JudgingSettings, ServingSettings
 from settings.places import read_places
 from tasks.promote import Promotion, promote
 from tasks.release.registry import Registry
@@ -33,8 +33,16 @@ DEFAULTS = Delivery()
 
 
 @flow(name="rollback", flow_run_name="rollback-{serving.name}", persist_result=False)
-def rollback(to: int = 0, why: str = "", serving: ServingSettings = DEFAULTS.serving) -> Promotion:
-    """Put version `to` into production (0: the one that was there before), and probe it there."""
+def rollback(
+    to: int = 0,
+    why: str = "",
+    judging: JudgingSettings = DEFAULTS.judging,
+    serving: ServingSettings = DEFAULTS.serving,
+) -> Promotion:
+    """Put version `to` into production (0: the one that was there before), and probe it there.
+
+    Of `judging`, the probe takes the tolerances.
+    """
     set_up_logs()
     place = open_workplace(read_places(os.environ, Path.cwd()), serving.name)
     with stop_in_order(), run_lock(place.store.models_root, what="a rollback", should_stop=should_stop):
@@ -45,7 +53,6 @@ def rollback(to: int = 0, why: str = "", serving: ServingSettings = DEFAULTS.ser
             raise WrongInput(f"version {version} was never promoted: deliver it through its gates")
         left = place.registry.history.served()[-1:]
         reason = why or f"went back from version {left[0] if left else 'none'}"
-        judging = DEFAULTS.judging
         return promote(place, version, judging, serving, reason, None, False, "rolled back")
 
 

@@ -43,6 +43,9 @@ HYPERPARAMETERS: Mapping[str, FieldInfo] = {
 """Every hyperparameter by its dotted name (`classifier.steps`), in the order of the stages."""
 
 
+IMAGE_BYTES = 28 * 28 * 13  # of an image in a request: JSON, a float32 with its comma for each pixel
+
+
 def contradictions(delivery: Delivery, origins: Mapping[str, str]) -> Iterator[str]:
     """One line for each pair of values that are allowed alone but not together.
 
@@ -60,6 +63,8 @@ def contradictions(delivery: Delivery, origins: Mapping[str, str]) -> Iterator[s
         yield f"{told('judging.min_flagged_ratio')} has to be below {told('judging.max_flagged_ratio')}"
     if judging.request_images > delivery.serving.max_images:
         yield f"{told('judging.request_images')} is more than {told('serving.max_images')}"
+    if judging.request_images * IMAGE_BYTES > delivery.serving.max_request_mib * 2**20:
+        yield f"{told('judging.request_images')} are more than fit into {told('serving.max_request_mib')}"
     if delivery.data.train in delivery.data.outliers:
         yield f"{told('data.train')} cannot be among {told('data.outliers')}"
     if 0 < delivery.data.limit <= delivery.data.held_out:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
@@ -125,14 +125,26 @@ class JudgingSettings(Stage):
     seed: Seed = Field(1, description="seed of the bootstrap")
 
 
+RESERVED = ("candidates", "channels", "checkpoints", "lock", "receipts", "records", "store")
+
+
 class ServingSettings(Stage):
     """How the model is served."""
 
     name: str = Field(
         "mnist", pattern=r"^[a-z][a-z0-9-]{0,39}$", description="name of the model in addresses and folders"
     )
+
+    @field_validator("name")
+    @classmethod
+    def is_no_folder_of_ours(cls, name: str) -> str:
+        """Refuse a name whose folder below MODELS_ROOT is something else's."""
+        if name in RESERVED:
+            raise ValueError(f"one of {', '.join(RESERVED)}, which are folders of the models' root")
+        return name
+
     runtime: Literal["litert", "tensorflow"] = Field(
         "litert", description="what computes the answers: LiteRT is quicker and smaller"
     )
     max_request_mib: int = Field(32, ge=1, le=1_024, description="largest request body in MiB")
-    max_images: int = Field(10_000, ge=1, le=1_000_000, description="most images in one request")
+    max_images: int = Field(10_000, ge=32, le=1_000_000, description="most images in one request")

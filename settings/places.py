@@ -56,8 +56,8 @@ class Places(BaseModel):
     dataset_folder: OptionalFolder = Field(
         None, description="a folder with published files of datasets, searched before the network"
     )
-    backend: Literal["local", "kubernetes"] = Field("local", description="where the channels are served")
-    runner: Literal["local", "kubernetes"] = Field("local", description="where the networks are trained")
+    backend: Literal["local"] = Field("local", description="where the channels are served")
+    runner: Literal["local"] = Field("local", description="where the networks are trained")
     host: str = Field(
         "127.0.0.1",
         pattern=r"^[A-Za-z0-9.:_-]+$",

@@ -11,6 +11,7 @@ from typing import Any
 
 from prefect import task, unmapped
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
 from prefect.states import Completed
 from prefect.tasks import Task
 
@@ -31,6 +32,7 @@ from tasks.workplace import Workplace
 
 logger = logging.getLogger(__name__)
 
+RETRY_SECONDS: list[float] = [2, 8]
 ASK_AGAIN_SECONDS = 3600.0  # an outlier set that could not be reached is not asked for again before
 
 
@@ -40,14 +42,20 @@ def can_help(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool
     return isinstance(error, Unreachable) and error.transient
 
 
+def is_last_attempt() -> bool:
+    """Tell whether the task run that this is called in has used up its retries."""
+    context = TaskRunContext.get()
+    return context is None or context.task_run.run_count > len(RETRY_SECONDS)
+
+
 @task(
     name="fetch-dataset",
     task_run_name="fetch-dataset {name}",
     cache_policy=ArtifactPolicy(kind="dataset/{name}", key_of=dataset_key),
     persist_result=True,
     result_serializer="json",
-    retries=2,
-    retry_delay_seconds=[2, 8],
+    retries=len(RETRY_SECONDS),
+    retry_delay_seconds=RETRY_SECONDS,
     retry_condition_fn=can_help,
 )
 def fetch_dataset(
@@ -61,7 +69,7 @@ def fetch_dataset(
     try:
         return make_dataset(place, name, local, base)
     except Unreachable as error:
-        if required or error.transient:
+        if required or (error.transient and not is_last_attempt()):
             raise
         write_json(note, {"at": time.time(), "key": key.digest, "reason": str(error)})
         logger.warning("%s", error)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from settings.errors import Surroundings
 from settings.hyperparameters import DataSettings
-from tasks.datasets.catalogue import expected_bytes, find
+from tasks.datasets.catalogue import expected_bytes
+from tasks.datasets.roles import check_roles
 from tasks.store.artifacts import read_record
 from tasks.store.store import Store
 from tasks.store.sweep import sweep
@@ -20,8 +21,7 @@ MODELS_BYTES = 150_000_000
 
 def prepare(place: Workplace, data: DataSettings) -> None:
     """Refuse what cannot end well, and sweep; raises WrongInput or Surroundings with the remedy."""
-    for name in (data.train, *data.outliers, *data.made):
-        find(name)
+    check_roles(data, {})
     sweep(place.store)
     for channel in ("stage", "production"):
         place.backend.check(channel)

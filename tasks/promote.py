@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from settings.hyperparameters import JudgingSettings, ServingSettings
 from tasks.channels.rollout import roll_out
-from tasks.release.history import EventName
+from tasks.release.history import EventName, History
 from tasks.stage import ROLLOUT_SECONDS, wanted
 from tasks.stopping import should_stop
 from tasks.workplace import Workplace
@@ -26,6 +26,12 @@ class Promotion(BaseModel):
     version: int
     url: str
     changed: bool  # False: production served the version already, and was only probed
+
+
+def was_forced(history: History, version: int) -> bool:
+    """Tell whether the last promotion of a version was a forced one."""
+    promoted = history.last("promoted", version)
+    return promoted is not None and promoted.forced
 
 
 @task(name="promote", task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
@@ -50,8 +56,8 @@ def promote(
         should_stop=should_stop,
     )
     history = place.registry.history
-    # The second case: a run that was killed after the rollout left no line in the history.
-    if history.served()[-1:] != [version]:
+    # A run that was killed after the rollout left no line; who forced what is served already is told too.
+    if history.served()[-1:] != [version] or (forced and not was_forced(history, version)):
         digest = place.registry.digest(version)
         history.append(event, version, digest, why, champion=champion, forced=forced)
     verb = "is now" if changed else "was already"

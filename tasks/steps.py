@@ -20,6 +20,7 @@ from settings.hyperparameters import (
 )
 from tasks.models.fields import CLASSIFIER_KEY_FIELDS, CONCEPT_KEY_FIELDS
 from tasks.store.artifacts import Artifact
+from tasks.store.code import code_digests
 from tasks.store.keys import Key, make_key
 
 SELECTION = "tasks.datasets.selection"
@@ -28,6 +29,23 @@ SCORING = (
     "tasks.channels.client",
     "tasks.serving.__main__",
 )  # both ends of the wire
+
+CODE = {
+    "dataset": ("tasks.datasets.fetch",),
+    "classifier": ("tasks.models.classifier", SELECTION),
+    "concept": ("tasks.models.concept", SELECTION),
+    "release": ("tasks.release.export", "tasks.release.facts", SELECTION),
+    "scores": (*SCORING, SELECTION),
+    "verdict": ("tasks.judging.verdict", "tasks.judging.evidence", *SCORING),
+}
+"""By kind of artifact, the modules that decide it, with all that they import."""
+
+
+def read_code() -> None:
+    """Read the code of all keys: before a run imports what an edit during the run would change."""
+    for modules in CODE.values():
+        for module in modules:
+            code_digests(module)
 
 
 def used(section: str, settings: BaseModel, *names: str) -> dict[str, Any]:
@@ -47,7 +65,7 @@ def dataset_key(name: str, local: Mapping[str, str], base: Artifact | None) -> K
     if base is not None:
         inputs["base"] = base.digest
     return make_key(
-        modules=["tasks.datasets.fetch"],
+        modules=CODE["dataset"],
         inputs=inputs,
         settings={"dataset": name},
         libraries=["numpy", "pillow"],
@@ -57,7 +75,7 @@ def dataset_key(name: str, local: Mapping[str, str], base: Artifact | None) -> K
 def classifier_key(dataset: Artifact, data: DataSettings, classifier: ClassifierSettings) -> Key:
     """Key of the trained classifier."""
     return make_key(
-        modules=["tasks.models.classifier", SELECTION],
+        modules=CODE["classifier"],
         inputs={"dataset": dataset.digest},
         settings=used("data", data, "held_out", "limit")
         | used("classifier", classifier, *CLASSIFIER_KEY_FIELDS),
@@ -68,7 +86,7 @@ def classifier_key(dataset: Artifact, data: DataSettings, classifier: Classifier
 def concept_key(dataset: Artifact, data: DataSettings, concept: ConceptSettings) -> Key:
     """Key of the trained concept."""
     return make_key(
-        modules=["tasks.models.concept", SELECTION],
+        modules=CODE["concept"],
         inputs={"dataset": dataset.digest},
         settings=used("data", data, "held_out", "limit") | used("concept", concept, *CONCEPT_KEY_FIELDS),
         libraries=["numpy", "tensorflow"],
@@ -85,7 +103,7 @@ def release_key(
 ) -> Key:
     """Key of the release: both networks, the held-out images of the threshold, and its rate."""
     return make_key(
-        modules=["tasks.release.export", "tasks.release.facts", SELECTION],
+        modules=CODE["release"],
         inputs={"dataset": dataset.digest, "classifier": classifier.digest, "concept": concept.digest},
         settings=used("data", data, "held_out", "limit")
         | used("concept", concept_settings, "activation", "score")
@@ -99,7 +117,7 @@ def scores_key(
 ) -> Key:
     """Key of what a release answers, through a server, for every set."""
     return make_key(
-        modules=[*SCORING, SELECTION],
+        modules=CODE["scores"],
         inputs={"release": release_digest} | {f"set {name}": sets[name].digest for name in sets},
         settings=used("data", data, "limit") | used("serving", serving, "runtime"),
         libraries=["numpy", "orjson", runtime_library(serving)],
@@ -121,7 +139,7 @@ def verdict_key(
     inputs = {"release": release.digest, "champion": champion_digest or "none", "dataset": dataset.digest}
     every = [name for name in JudgingSettings.model_fields if name != "request_images"]
     return make_key(
-        modules=["tasks.judging.verdict", "tasks.judging.evidence", *SCORING],
+        modules=CODE["verdict"],
         inputs=inputs | {f"set {name}": sets[name].digest for name in sets},
         settings={"champion": champion, "primary": primary}
         | used("data", data, "held_out", "limit")

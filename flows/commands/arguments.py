@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from settings.hyperparameters import ServingSettings
+from settings.delivery import Delivery
 from settings.places import read_places
 from settings.sources import resolve
 from tasks.workplace import Workplace, open_workplace
@@ -17,15 +17,14 @@ def add_name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", default=None, help="the model (default: serving.name of the settings)")
 
 
-def serving_settings(options: argparse.Namespace) -> ServingSettings:
-    """Give the serving settings of the sources, for the model that --name names; sets options.name."""
-    serving = resolve([], environ=os.environ, folder=Path.cwd()).delivery.serving
-    if options.name is not None:
-        serving = ServingSettings.model_validate(serving.model_dump() | {"name": options.name})
-    options.name = serving.name
-    return serving
+def settings_of(options: argparse.Namespace) -> Delivery:
+    """Give the settings of the sources, for the model that --name names; sets options.name."""
+    named = [] if options.name is None else ["--serving.name", options.name]
+    delivery = resolve(named, environ=os.environ, folder=Path.cwd()).delivery
+    options.name = delivery.serving.name
+    return delivery
 
 
 def workplace_of(options: argparse.Namespace) -> Workplace:
     """Give the workplace of the model that --name names."""
-    return open_workplace(read_places(os.environ, Path.cwd()), serving_settings(options).name)
+    return open_workplace(read_places(os.environ, Path.cwd()), settings_of(options).serving.name)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 from flows.commands.engine import ready_prefect
 from settings.errors import GateFailed
 from settings.sources import Resolved, resolve
+from tasks.datasets.roles import check_roles
+from tasks.steps import read_code
 
 if TYPE_CHECKING:
     from flows.deliver import Delivered
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 def run(arguments: Sequence[str]) -> int:
     """Deliver; raises SlipwayError."""
     resolved = resolve(arguments, environ=os.environ, folder=Path.cwd())
+    check_roles(resolved.delivery.data, resolved.origins)
+    read_code()
     with ready_prefect(resolved.places.models_root, "a delivery"):
         from flows.deliver import deliver
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from flows.commands.arguments import add_name, serving_settings
+from flows.commands.arguments import add_name, settings_of
 from flows.commands.engine import ready_prefect
 from settings.places import read_places
 
@@ -20,19 +20,25 @@ def run(arguments: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--to",
-        type=int,
-        default=0,
+        type=positive,
         metavar="VERSION",
         help="default: the one before the present",
     )
     parser.add_argument("--why", default="", help="a reason for the history")
     add_name(parser)
     options = parser.parse_args(arguments)
-    places = read_places(os.environ, Path.cwd())
+    places, settings = read_places(os.environ, Path.cwd()), settings_of(options)
     with ready_prefect(places.models_root, "a rollback"):
         from flows.rollback import rollback
 
-        done = rollback(to=options.to, why=options.why, serving=serving_settings(options))
+        done = rollback(options.to or 0, options.why, settings.judging, settings.serving)
     verb = "is" if done.changed else "was already"
     print(f"version {done.version} of {options.name} {verb} in production at {done.url}")
     return 0
+
+
+def positive(text: str) -> int:
+    """Read a version; ValueError where it is none."""
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number

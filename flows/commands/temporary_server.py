@@ -8,6 +8,7 @@ reach and ends with the run, however that ends; and it starts while the run stil
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import socket
 import subprocess
@@ -42,8 +43,12 @@ def start_temporary_server() -> str:
     from prefect.settings import get_current_settings
 
     port = free_port()
+    reach_directly("127.0.0.1")
+    home = get_current_settings().home
+    home.mkdir(parents=True, exist_ok=True)
     settings = get_current_settings().to_environment_variables(exclude_unset=True)
-    with tempfile.TemporaryFile() as log:
+    with tempfile.TemporaryFile() as log, (home / "temporary-server.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two that make the database at once harm each other
         server = subprocess.Popen(
             [sys.executable, "-c", WITH_ITS_PARENT, *SERVE, "--port", str(port), "--log-level", "error"],
             env={**os.environ, **settings, **VARIABLES},
@@ -92,6 +97,12 @@ def end(server: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         server.kill()
         server.wait()
+
+
+def reach_directly(host: str) -> None:
+    """Let no proxy of the environment stand between this run and a host."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), host]))
 
 
 def free_port() -> int:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from settings.errors import SlipwayError, Surroundings
-from tasks.channels.backend import Backend, Channel, Endpoint, Wanted
+from tasks.channels.backend import Backend, Channel, Endpoint, Serving, Wanted
 from tasks.channels.client import Client
 from tasks.release.parity import compare
 from tasks.release.reader import Release
@@ -68,12 +68,21 @@ def roll_out(
         probe(endpoint, Release(registry.folder(version)), version, rtol=rtol, atol=atol)
     except BaseException as error:
         logger.error("version %s did not come up in production: %s", version, error)
-        if before is not None and before.wanted is not None and before.wanted.version != version:
-            backend.put(channel, before.wanted, deadline_seconds=deadline_seconds, should_stop=lambda: False)
-            logger.warning("version %s is in production again", before.wanted.version)
-        elif before is None:
-            backend.remove(channel)
-        if was_candidate:
-            registry.demote(version)
+        try:
+            undo(backend, before, wanted, deadline_seconds)
+        except SlipwayError as another:
+            logger.error("what was in production before does not come up either: %s", another)
+        finally:
+            if was_candidate:
+                registry.demote(version)
         raise
     return endpoint, True
+
+
+def undo(backend: Backend, before: Serving | None, wanted: Wanted, deadline_seconds: float) -> None:
+    """Bring production back to what it served before a rollout of `wanted` failed."""
+    if before is None:
+        backend.remove("production")
+    elif before.wanted is not None and before.wanted != wanted:
+        backend.put("production", before.wanted, deadline_seconds=deadline_seconds, should_stop=lambda: False)
+        logger.warning("version %s is in production again", before.wanted.version)

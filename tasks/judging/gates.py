@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.judging.scores import Latency
+import numpy as np
+
+from tasks.judging.scores import Latency, SetScores
 from tasks.judging.statistics import Estimate
 from tasks.release.parity import Parity
 
@@ -67,6 +69,18 @@ def number(value: float) -> str:
     if value and not float(text):
         text = f"{value:.1g}"
     return "0" if not value else text.replace("-", "−")
+
+
+def finite(sets: Mapping[str, SetScores]) -> Gate:
+    """Every answer to every set is made of finite numbers; without it nothing else can be measured."""
+    wrong: dict[str, int] = {}
+    for name, scores in sets.items():
+        outputs = (scores.score, scores.logits, scores.probabilities)
+        rows = [np.isfinite(values.reshape(len(scores), -1)).all(axis=1) for values in outputs]  # (N,) each
+        wrong[name] = int((~np.logical_and.reduce(rows)).sum())
+    count = sum(wrong.values())
+    detail = ", ".join(f"{name}: {number}" for name, number in wrong.items() if number)
+    return Gate("finite", count, "0", not count, f"answers that are not finite: {detail or 'none'}")
 
 
 def leak(leaked: int, images: int) -> Gate:

@@ -54,8 +54,11 @@ def judge(
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Verdict:
     """Measure a case, hold it against the gates, and write verdict.json and its images into the folder."""
+    finite = gates.finite(case.candidate.sets)
+    if not finite.passed:
+        content = {"release": dict(case.release), "threshold": case.threshold, "champion": None}
+        return _write(folder, (finite,), content)
     measured = measure(case, settings, should_stop)
-    decided = decide(case, measured, settings)
     rows = (
         pictures.worst_mistakes(case.sets[case.test], case.test_labels, case.answered),
         pictures.highest_digits(case.sets[case.test], case.test_labels, case.answered),
@@ -63,11 +66,17 @@ def judge(
     )
     for row in rows:
         row.save(folder)
+    pictured = {row.name: row.facts for row in rows}
+    figures = {**_figures(case, measured, settings), "pictures": pictured}
+    return _write(folder, (finite, *decide(case, measured, settings)), figures)
+
+
+def _write(folder: Path, decided: tuple[Gate, ...], figures: Mapping[str, Any]) -> Verdict:
+    """Write verdict.json, and give the verdict."""
     content = {
         "passed": all(gate.passed for gate in decided),
         "gates": [gate.as_json() for gate in decided],
-        **_figures(case, measured, settings),
-        "pictures": {row.name: row.facts for row in rows},
+        **figures,
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / VERDICT).write_text(text + "\n", encoding="utf-8")
@@ -77,7 +86,7 @@ def judge(
 
 
 def decide(case: Case, measured: Measurement, settings: JudgingSettings) -> tuple[Gate, ...]:
-    """Give every gate, in the order of the table."""
+    """Give every gate but the first, in the order of the table."""
     concept = measured.separations[case.primary][measures.CONCEPT]
     tolerance = settings.parity_rtol, settings.parity_atol
     return (

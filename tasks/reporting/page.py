@@ -34,14 +34,21 @@ def write_page(folder: Path, receipt: Json, verdict_folder: Path) -> Path:
 def render(receipt: Json, verdict: Json, verdict_folder: Path) -> str:
     """Give the page."""
     title = f"{receipt['name']} version {receipt['version']}"
+    measured = (
+        (
+            _section("Out-of-distribution detection", figures.detection(verdict)),
+            _section("Classification", figures.classification(verdict)),
+            _section("Images worth a look", figures.pictures(verdict, verdict_folder)),
+            _section("Latency through the endpoint", _latency(verdict["latency"])),
+        )
+        if "detectors" in verdict  # answers that are not finite leave nothing to measure
+        else ()
+    )
     body = tag(
         "main",
         _header(title, receipt),
         _section("Gates", _gates(receipt["gates"])),
-        _section("Out-of-distribution detection", figures.detection(verdict)),
-        _section("Classification", figures.classification(verdict)),
-        _section("Images worth a look", figures.pictures(verdict, verdict_folder)),
-        _section("Latency through the endpoint", _latency(verdict["latency"])),
+        *measured,
         _section("Datasets", _datasets(receipt["datasets"])),
         _section("Tasks", _stages(receipt["stages"])),
         _section("Settings", _settings(receipt["settings"])),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,7 @@ class Examined:
 
     digest: str
     imports: tuple[str, ...]
+    stamp: tuple[int, ...]  # changes with every change of the file
 
 
 def code_digests(module: str) -> dict[str, str]:
@@ -42,17 +43,41 @@ def code_digests(module: str) -> dict[str, str]:
     return digests
 
 
+def edited(digests: Mapping[str, str]) -> list[str]:
+    """Give the modules whose files say something else by now than when these digests were made of them."""
+    with _parsing:
+        return [name for name, digest in digests.items() if _digest_now(name) != digest]
+
+
+def _digest_now(name: str) -> str | None:
+    known, path = _examine(name), module_file(name)
+    if known is not None and path is not None and _stamp(path) == known.stamp:
+        return known.digest
+    again = _read(name)
+    return again.digest if again is not None else None
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+
 @cache
 def _examine(name: str) -> Examined | None:
     """Read a first-party module, once per process; None for any other name."""
+    return _read(name)
+
+
+def _read(name: str) -> Examined | None:
     path = module_file(name)
     if path is None:
         return None
+    stamp = _stamp(path)
     tree = ast.parse(path.read_bytes(), filename=str(path))
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     imports = imported_modules(tree, package)
     digest = hashlib.sha256(ast.dump(what_runs(tree)).encode()).hexdigest()
-    return Examined(digest, tuple(imports))
+    return Examined(digest, tuple(imports), stamp)
 
 
 def module_file(name: str) -> Path | None:

@@ -16,12 +16,19 @@ from typing import Any
 from tasks.store.artifacts import combined_digest
 from tasks.store.code import code_digests
 
+CODE = "code "
+
 
 @dataclass(frozen=True)
 class Key:
     """What decides a result, by part: each part's name says what it is, its value what it was."""
 
     parts: Mapping[str, str]
+
+    @property
+    def code(self) -> dict[str, str]:
+        """The digest of each module that decides the result, by dotted name."""
+        return {name.removeprefix(CODE): part for name, part in self.parts.items() if name.startswith(CODE)}
 
     @property
     def digest(self) -> str:
@@ -47,7 +54,7 @@ def make_key(
     parts |= {f"setting {name}": json.dumps(value, sort_keys=True) for name, value in settings.items()}
     parts |= {f"library {name}": library_version(name) for name in libraries}
     for module in modules:
-        parts |= {f"code {name}": digest for name, digest in code_digests(module).items()}
+        parts |= {f"{CODE}{name}": digest for name, digest in code_digests(module).items()}
     return Key(parts)
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from settings.errors import Surroundings
 from tasks.store.artifacts import (
     Artifact,
     Record,
@@ -20,6 +21,7 @@ from tasks.store.artifacts import (
     read_record,
     write_record,
 )
+from tasks.store.code import edited
 from tasks.store.files import aside
 from tasks.store.keys import Key, changes
 
@@ -81,7 +83,8 @@ class Store:
         """Give the artifact of a key, and make it where it is not there.
 
         `work` fills the folder that it is given and may return notes, which are kept beside the files and
-        are no part of the digest. Nothing is seen of the artifact until it is whole.
+        are no part of the digest. Nothing is seen of the artifact until it is whole. Raises Surroundings
+        where the code that makes it was edited meanwhile.
         """
         found = self.find(kind, key)
         if found is not None:
@@ -94,6 +97,12 @@ class Store:
         start = time.perf_counter()
         try:
             notes = work(temporary)
+            if news := edited(key.code):
+                # What was imported before the edit is the old code, what was imported after it the new one.
+                raise Surroundings(
+                    f"{', '.join(news)} was edited while {kind} was made, so it may be of either code: "
+                    "run again"
+                )
             files = file_digests(temporary)
             record = Record(
                 kind=kind,

@@ -134,6 +134,6 @@ def test_contradicting_parameters_are_refused_in_the_flow_too(place):
 
 def test_unknown_dataset_is_refused_before_anything_starts(place):
     """An unknown name of a dataset is answered with those that there are."""
-    with pytest.raises(WrongInput, match="there is no dataset 'emnist'; there are mnist, "):
+    with pytest.raises(WrongInput, match=r"data\.outliers names 'emnist', not one of mnist, "):
         place.deliver(data={"outliers": ["emnist"]})
     assert place.events() == []

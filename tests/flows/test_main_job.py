@@ -67,7 +67,7 @@ def test_a_second_run_does_nothing_and_needs_no_tensorflow(first, home, environ)
     second = subprocess.run(
         [sys.executable, "-X", "importtime", SCRIPT],
         cwd=home,
-        env=environ,
+        env=environ | {"http_proxy": "http://127.0.0.1:9"},  # nobody is there, and nobody is to be asked
         capture_output=True,
         text=True,
         timeout=300,

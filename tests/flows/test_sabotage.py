@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -49,6 +50,20 @@ def score_everything_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(score, "score", constant)
 
 
+def score_blank_images_as_nan(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tensorflow as tf
+
+    from tasks.models import score
+
+    real = score.score
+
+    def divided_by_the_ink(imgs, *more):
+        ink = tf.reduce_mean(imgs, axis=(1, 2))
+        return real(imgs, *more) * ink / ink
+
+    monkeypatch.setattr(score, "score", divided_by_the_ink)
+
+
 def set_the_threshold_to_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     from tasks.release import export
 
@@ -79,6 +94,7 @@ SABOTAGES = [
     Sabotage("classifier from N(0, 1)", "accuracy", {"classifier": {"initial_weights": "normal"}}),
     Sabotage("concept from N(0, 1)", "auroc", {"concept": {"initial_weights": "normal"}}),
     Sabotage("a constant score", "auroc", NEW, patch=score_everything_the_same),
+    Sabotage("a score that is not a number", "finite", NEW, patch=score_blank_images_as_nan),
     Sabotage("a threshold of zero", "flagged-share", NEW, patch=set_the_threshold_to_zero),
     Sabotage("LiteRT of other weights", "litert-parity", NEW, patch=convert_other_weights),
 ]
@@ -98,19 +114,22 @@ def test_sabotage_is_seen_at_its_gate(sabotage, delivered, monkeypatch, tmp_path
     assert delivered.served_version() == 1
     assert [version.name for version in (delivered.models / "mnist").glob("[0-9]*")] == ["1"]
     assert ("promoted", 2) not in delivered.events()
+    receipt = json.loads((failed.value.outcome.receipt / "receipt.json").read_bytes())
+    assert receipt["outcome"] == "refused"
+    assert (failed.value.outcome.receipt / "report.html").is_file()
 
 
 def spoil_dataset(
     spoil: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, root: Path, data_root: Path
 ) -> None:
     """Let MNIST be decoded into a root of its own, and spoilt there."""
-    from tasks import fetch
+    from tasks import opening
 
     for name in ("mnist", "fashion-mnist"):
         downloads = data_root / name / "downloads"
         shutil.copytree(downloads, root / name / "downloads", copy_function=os.link)
     monkeypatch.setenv("DATA_ROOT", str(root))
-    decode = fetch.fetch
+    decode = opening.fetch
 
     def decode_and_spoil(name, folder, **more):
         notes = decode(name, folder, **more)
@@ -118,7 +137,7 @@ def spoil_dataset(
             spoil(folder)
         return notes
 
-    monkeypatch.setattr(fetch, "fetch", decode_and_spoil)
+    monkeypatch.setattr(opening, "fetch", decode_and_spoil)
 
 
 def test_stale_server_on_the_stage(delivered, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from tasks.judging.scores import Latency
 from tasks.judging.verdict import VERDICT, judge, load_verdict
 
 GATES = [
+    "finite",
     "leak",
     "accuracy",
     "auroc",
@@ -50,9 +51,30 @@ def test_a_good_candidate_passes_every_gate(
     verdict = judge(tmp_path, make_case(), settings)
     assert [gate.name for gate in verdict.gates] == GATES
     assert verdict.passed
-    assert verdict.message() == "all 9 gates passed"
+    assert verdict.message() == "all 10 gates passed"
     assert verdict.content["accuracy"]["value"] == 1.0
     assert verdict.content["champion"] is None
+
+
+@pytest.mark.parametrize("output", ["score", "logits", "probabilities"])
+def test_answers_that_are_not_finite_fail_alone(
+    world: Any, make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path, output: str
+) -> None:
+    """NaN in an answer is one failed gate that counts them by set, and nothing else is measured of it."""
+
+    def spoil(answered: dict[str, np.ndarray]) -> np.ndarray:
+        values = answered[output].copy()
+        values[:2] = np.nan
+        return values
+
+    candidate = world.scores(
+        replace(world.client, alter=lambda answered: answered | {output: spoil(answered)})
+    )
+    verdict = judge(tmp_path, make_case(candidate=candidate), settings)
+    (gate,) = verdict.gates
+    assert verdict.message() == "finite: measured 20, required 0"  # two of each request of 64
+    assert gate.detail == "answers that are not finite: test: 8, letters: 6, blank: 6"
+    assert load_verdict(tmp_path) == verdict
 
 
 def test_the_verdict_is_kept_as_json(

@@ -75,8 +75,8 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             ["environment: STAGE_PORT is '65536', not a whole number from 1 to 65,535"],
         ),
         ({"STAGE_PORT": ""}, ["environment: STAGE_PORT is '', not a whole number from 1 to 65,535"]),
-        ({"BACKEND": "docker"}, ["environment: BACKEND is 'docker', not one of local, kubernetes"]),
-        ({"RUNNER": "Local"}, ["environment: RUNNER is 'Local', not one of local, kubernetes"]),
+        ({"BACKEND": "docker"}, ["environment: BACKEND is 'docker', not one of local"]),
+        ({"RUNNER": "Local"}, ["environment: RUNNER is 'Local', not one of local"]),
         (
             {"SERVING_HOST": "http://x/"},
             ["environment: SERVING_HOST is 'http://x/', not text of the form ^[A-Za-z0-9.:_-]+$"],

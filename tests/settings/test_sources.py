@@ -160,6 +160,11 @@ def test_everything_wrong_is_said_at_once(refused: Refusal) -> None:
             "serving.max_images (100, command line: --serving.max_images)",
         ),
         (
+            ["--judging.request_images", "5000"],
+            "judging.request_images (5000, command line: --judging.request_images) are more than fit into "
+            "serving.max_request_mib (32, default)",
+        ),
+        (
             ["--data.outliers", "glyphs,mnist"],
             "data.train (mnist, default) cannot be among "
             "data.outliers (glyphs,mnist, command line: --data.outliers)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import multiprocessing
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from settings.errors import Surroundings
 from tasks.store.files import ASIDE
 from tasks.store.keys import Key, make_key
 from tasks.store.store import Store
@@ -151,3 +153,28 @@ def test_a_dataset_may_have_a_home_of_its_own(tmp_path):
     other = store.make("dataset/fashion-mnist", some_key(), write("a"))
     assert store.folder(made).parent == tmp_path / "elsewhere"
     assert store.folder(other).parent == tmp_path / "data" / "fashion-mnist"
+
+
+def test_nothing_is_kept_that_was_made_while_its_code_was_edited(store, tmp_path, monkeypatch):
+    """A result that may be of either code is refused by the module's name; a new comment is no edit."""
+    from tasks.store import code
+
+    monkeypatch.setattr(code, "ROOT", tmp_path)
+    monkeypatch.setattr(code, "_examine", functools.cache(code._read))
+    (tmp_path / "tasks").mkdir()
+    module = tmp_path / "tasks" / "step.py"
+    module.write_text("VALUE = 1\n")
+    key = make_key(modules=["tasks.step"], inputs={}, settings={})
+
+    def edit(text: str):
+        def work(folder: Path):
+            module.write_text(text)
+            (folder / "a.txt").write_text("a")
+
+        return work
+
+    with pytest.raises(Surroundings, match=r"tasks\.step was edited while classifier was made"):
+        store.make("classifier", key, edit("VALUE = 22\n"))
+    assert store.find("classifier", key) is None
+    made = store.make("classifier", key, edit("VALUE = 1  # the first\n"))
+    assert store.find("classifier", key) == made

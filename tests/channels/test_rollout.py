@@ -1,0 +1,113 @@
+"""A rollout that fails leaves production as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from settings.errors import Surroundings
+from tasks.channels import rollout
+from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
+from tasks.release.registry import Registry
+
+ENDPOINT = Endpoint("http://127.0.0.1:1", "mnist")
+
+
+@dataclass
+class Production:
+    """Stands in for a backend: serves what it is told to, or fails at the versions in `broken`."""
+
+    wanted: Wanted | None = None
+    broken: set[int] = field(default_factory=set)
+
+    def put(self, channel: Channel, wanted: Wanted, **how: Any) -> Endpoint:
+        """Serve it."""
+        if wanted.version in self.broken:
+            raise Surroundings(f"version {wanted.version} is broken")
+        self.wanted = wanted
+        return ENDPOINT
+
+    def current(self, channel: Channel) -> Serving | None:
+        """Give what is served."""
+        return Serving(self.wanted.version, True, ENDPOINT, "", self.wanted) if self.wanted else None
+
+    def remove(self, channel: Channel) -> None:
+        """Serve nothing."""
+        self.wanted = None
+
+
+class Whole:
+    """Stands in for a release: none of its files is altered."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def verify(self) -> None:
+        """Find nothing wrong."""
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    """Version 1 is promoted, version 2 a candidate."""
+    made = Registry("mnist", tmp_path / "mnist", tmp_path / "candidates", tmp_path / "receipts")
+    (made.releases / "1").mkdir(parents=True)
+    (made.candidates / "2").mkdir(parents=True)
+    return made
+
+
+@pytest.fixture
+def roll_out(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Production, Wanted], tuple[Endpoint, bool]]:
+    """Roll out to a production whose every answer fails the probe."""
+
+    def failing(*given: Any, **how: Any) -> None:
+        raise Surroundings("it answers otherwise")
+
+    monkeypatch.setattr(rollout, "probe", failing)
+    monkeypatch.setattr(rollout, "Release", Whole)
+
+    def run(production: Production, wanted: Wanted) -> tuple[Endpoint, bool]:
+        return rollout.roll_out(
+            production,
+            registry,
+            wanted,
+            deadline_seconds=1,
+            rtol=1e-4,
+            atol=1e-5,
+            should_stop=lambda: False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize("wanted", [Wanted(2), Wanted(1, runtime="tensorflow"), Wanted(1, max_images=64)])
+def test_what_was_wanted_before_is_wanted_again(roll_out, registry, wanted):
+    """A failed probe brings back version, runtime and limits, and the candidate is one again."""
+    production = Production(Wanted(1))
+    with pytest.raises(Surroundings, match="it answers otherwise"):
+        roll_out(production, wanted)
+    assert production.wanted == Wanted(1)
+    assert registry.is_promoted(1)
+    assert not registry.is_promoted(2)
+
+
+def test_nothing_is_served_where_nothing_was(roll_out, registry):
+    """A failed first rollout ends with an empty production."""
+    production = Production()
+    with pytest.raises(Surroundings, match="it answers otherwise"):
+        roll_out(production, Wanted(2))
+    assert production.wanted is None
+    assert not registry.is_promoted(2)
+
+
+def test_a_failed_way_back_hides_neither_the_reason_nor_the_candidate(roll_out, registry):
+    """The first error is the one that is raised, and the candidate does not stay among the releases."""
+    production = Production(Wanted(1), broken={1})
+    with pytest.raises(Surroundings, match="it answers otherwise"):
+        roll_out(production, Wanted(2))
+    assert not registry.is_promoted(2)

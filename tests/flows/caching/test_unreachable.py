@@ -1,0 +1,51 @@
+"""An outlier set that cannot be had: the delivery goes on with the next one."""
+
+from __future__ import annotations
+
+import pytest
+
+from settings.errors import Surroundings
+from tasks.datasets.errors import Unreachable
+
+
+@pytest.fixture
+def silent(quick, monkeypatch):
+    """A function after whose call a set's only source does not answer; gives the list of the attempts."""
+
+    def make(lost: str) -> list[str]:
+        from tasks import fetch
+
+        attempts: list[str] = []
+        real = quick.work.fetch
+
+        def fail(name, folder, **how):
+            if name != lost:
+                return real(name, folder, **how)
+            attempts.append(name)
+            raise Unreachable(f"{name}: no source answers within 3 s", transient=True)
+
+        monkeypatch.setattr("tasks.opening.fetch", fail)
+        monkeypatch.setattr(
+            fetch, "fetch_dataset", fetch.fetch_dataset.with_options(retry_delay_seconds=[0, 0])
+        )
+        return attempts
+
+    return make
+
+
+def test_an_outlier_set_that_stays_silent_is_left_out(quick, silent):
+    """After its retries another set is the primary one, and the next delivery does not ask again at once."""
+    attempts = silent("fashion-mnist")
+    outliers = {"outliers": ["fashion-mnist", "glyphs"]}
+    assert "judge" in quick.deliver(data=outliers)
+    assert attempts == ["fashion-mnist"] * 3
+    assert quick.deliver(data=outliers) == set()
+    assert len(attempts) == 3
+
+
+def test_a_training_set_that_stays_silent_ends_the_delivery(quick, silent):
+    """What is trained on is needed: its error is the delivery's."""
+    attempts = silent("fashion-mnist")
+    with pytest.raises(Surroundings, match="fashion-mnist: no source answers"):
+        quick.deliver(data={"train": "fashion-mnist"})
+    assert len(attempts) == 3
