@@ -20,6 +20,11 @@ _LARGEST_READ = 1 << 24
 _CHUNK = 1 << 20
 
 
+# What tarfile lets through of headers that contradict themselves: numbers that are none, numbers beyond all
+# bounds, lists that are too short, and headers of headers in a chain without an end.
+_FALSE_HEADER = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
 @contextmanager
 def readable(shown: str) -> Iterator[None]:
     """Whatever the decompressors say of a broken file becomes one clear line that names it."""
@@ -31,6 +36,16 @@ def readable(shown: str) -> Iterator[None]:
         raise Refused(f"{shown}: broken gzip data ({error})") from error
     except tarfile.TarError as error:
         raise Refused(f"{shown}: not a readable tar archive ({error})") from error
+
+
+@contextmanager
+def _readable_headers(shown: str) -> Iterator[None]:
+    """A header on which tarfile itself stumbles is refused; around nothing but tarfile's own reading."""
+    try:
+        yield
+    except _FALSE_HEADER as error:
+        told = str(error) or type(error).__name__
+        raise Refused(f"{shown}: not a readable tar archive (a header of it is false: {told})") from error
 
 
 def plain(stream: io.BufferedReader) -> IO[bytes]:
@@ -99,16 +114,27 @@ def members(
     links, unless `links` says that they may be there; then they are passed over.
     """
     bounded = cast(IO[bytes], Bounded(stream, most_bytes, shown))
-    with readable(shown), tarfile.open(fileobj=bounded, mode="r:") as tar:
+    with readable(shown), _opened(bounded, shown) as tar:
         count = 0
-        while (info := tar.next()) is not None:
-            tar.members.clear()  # type: ignore[attr-defined]
+        while (info := _next(tar, shown)) is not None:
             count += 1
             if count > most_members:
                 raise Refused(f"{shown}: holds more than {most_members:,} members")
             _check(info, shown, links)
             if info.isreg():
                 yield Member(info.name, info.size, cast(io.BufferedReader, tar.extractfile(info)))
+
+
+def _opened(stream: IO[bytes], shown: str) -> tarfile.TarFile:
+    with _readable_headers(shown):
+        return tarfile.open(fileobj=stream, mode="r:")
+
+
+def _next(tar: tarfile.TarFile, shown: str) -> tarfile.TarInfo | None:
+    with _readable_headers(shown):
+        info = tar.next()
+    tar.members.clear()  # type: ignore[attr-defined]
+    return info
 
 
 def _check(info: tarfile.TarInfo, shown: str, links: bool) -> None:

@@ -113,7 +113,7 @@ def decode_picture(data: bytes) -> bytes:
             return picture.tobytes()
     except UnidentifiedImageError as error:
         raise Unreadable("not a PNG picture") from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
+    except (OSError, SyntaxError, ValueError, LookupError, EOFError, struct.error, zlib.error) as error:
         raise Unreadable(f"broken PNG ({error})") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise Unreadable("far too many pixels") from error

@@ -99,6 +99,37 @@ def test_refuses_broken_files(archive: Archive) -> None:
         read(gzip.compress(b"<html>" * 300))
 
 
+def sparse(**headers: str) -> bytes:
+    """An archive of one file whose extended header says that it is a sparse one."""
+    info = tarfile.TarInfo("a")
+    info.pax_headers = {f"GNU.sparse.{name}": value for name, value in headers.items()}
+    return info.tobuf(tarfile.PAX_FORMAT) + bytes(1_024)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        sparse(size="many", map="0,1"),
+        sparse(major="1", minor="0", size="-", name="a"),
+        sparse(map="0,1,x", size="1"),
+        b"".join(special(tarfile.GNUTYPE_LONGNAME).tobuf() for _ in range(3_000)),
+    ],
+    ids=["size", "version", "map", "chain"],
+)
+def test_refuses_headers_on_which_tarfile_stumbles(data: bytes) -> None:
+    """Numbers that are none, and thousands of headers about headers, are one clear line too."""
+    with pytest.raises(Refused, match=r"^a\.tar\.gz: not a readable tar archive \(a header of it is false"):
+        read(data, most_bytes=1 << 24)
+    with pytest.raises(Refused, match="a header of it is false"):
+        read(special(tarfile.DIRTYPE).tobuf() + data, most_bytes=1 << 24)
+
+
+def test_an_error_of_the_reader_is_its_own() -> None:
+    """A ValueError of the code that reads within `readable` is not laid to the archive."""
+    with pytest.raises(ValueError, match="mine"), readable("a.tar.gz"):
+        raise ValueError("mine")
+
+
 def test_plain_reads_both() -> None:
     """The same bytes come out of a gzipped and of a plain file."""
     for data in (b"\0\0\x08\x01abc", gzip.compress(b"\0\0\x08\x01abc")):

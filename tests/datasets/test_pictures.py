@@ -128,12 +128,13 @@ def test_thousands_of_pictures(archive: Archive, png: Png, tmp_path: Path) -> No
     assert peak < 4_000_000 + len(data) // 10
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def header(width: int, height: int) -> bytes:
     """A PNG file that says it has so many pixels, and has none."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     said = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + said + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
@@ -157,6 +158,13 @@ def test_refuses_pictures(data: bytes, reason: str) -> None:
     """What is wrong with a picture is its reason; no pixel is read before its size is known."""
     with pytest.raises(Unreadable, match=reason):
         decode_picture(data)
+
+
+def test_refuses_a_chunk_that_is_too_short_for_what_it_is(png: Png) -> None:
+    """A colour profile without a byte, on which Pillow gives an IndexError, is a broken picture."""
+    whole = png(PICTURES[0])
+    with pytest.raises(Unreadable, match="broken PNG"):
+        decode_picture(whole[:-12] + chunk(b"iCCP", b"") + whole[-12:])
 
 
 @pytest.mark.parametrize(("mode", "shown"), [("RGB", "RGB"), ("P", "P"), ("1", "1"), ("LA", "LA")])
