@@ -15,8 +15,9 @@ from typing import IO, cast
 from tasks.datasets.errors import Refused
 
 _GZIP_MAGIC = b"\x1f\x8b"
-# tarfile reads an extended header in one piece, as large as the archive says that it is.
-_LARGEST_READ = 1 << 24
+# tarfile reads an extended header in one piece, as large as the archive says that it is, and so does whoever
+# reads a whole member: who does has to look at its size before.
+LARGEST_READ = 1 << 25
 _CHUNK = 1 << 20
 
 
@@ -65,7 +66,7 @@ class Bounded(io.RawIOBase):
         self._position = 0
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= _LARGEST_READ:
+        if not 0 <= size <= LARGEST_READ:
             raise Refused(f"{self._shown}: asks for {size:,} bytes in one piece; a header of it is false")
         data = self._stream.read(size)
         self._position += len(data)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from tasks.datasets.catalogue import Dataset
+from tasks.datasets.containers import LARGEST_READ, readable
 from tasks.datasets.errors import Refused, Unavailable
 from tasks.datasets.local import downloads_folder, packages_of
 from tasks.datasets.packages import apt_download, installed_files, opened, workspace
@@ -18,7 +19,6 @@ from tasks.datasets.packages import apt_download, installed_files, opened, works
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".ttf", ".otf")
-_LARGEST_FONT = 1 << 25
 _MOST_FONTS = 200
 
 
@@ -82,10 +82,10 @@ def _packaged(
 
 def _in_package(package: Path, should_stop: Callable[[], bool]) -> dict[str, bytes]:
     fonts = {}
-    with opened(package, should_stop) as files:
+    with readable(str(package)), opened(package, should_stop) as files:
         for member in files:
             name = PurePosixPath(member.name).name
-            if name.lower().endswith(_SUFFIXES) and member.size <= _LARGEST_FONT:
+            if name.lower().endswith(_SUFFIXES) and member.size <= LARGEST_READ:
                 fonts[name] = member.stream.read()
     return fonts
 
@@ -101,7 +101,7 @@ def _read(paths: Sequence[Path]) -> dict[str, bytes]:
     return {
         path.name: path.read_bytes()
         for path in paths
-        if path.suffix.lower() in _SUFFIXES and path.stat().st_size <= _LARGEST_FONT
+        if path.suffix.lower() in _SUFFIXES and path.stat().st_size <= LARGEST_READ
     }
 
 

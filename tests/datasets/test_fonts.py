@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
 
 from tasks.datasets.catalogue import Dataset
+from tasks.datasets.containers import LARGEST_READ
 from tasks.datasets.fonts import FontFile, font_sets
 
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not on this machine")
@@ -67,6 +70,32 @@ def test_packages_together(tmp_path: Path) -> None:
     given, tried = sets(tmp_path, "deb:fonts-one", "deb:fonts-two", local=(tmp_path,))
     assert given[0] == ("deb:fonts-one, deb:fonts-two", [FontFile("a.otf", b"a"), FontFile("z.ttf", b"z")])
     assert tried == []
+
+
+@needs_dpkg
+def test_a_large_font_and_one_that_is_too_large(tmp_path: Path) -> None:
+    """A font of the largest size is read, a larger one is passed over, and the set stays whole."""
+    large = bytes(LARGEST_READ)
+    package(tmp_path, "fonts-one", {"a.ttf": b"a", "large.ttf": large, "larger.ttf": large + b"x"})
+    given, tried = sets(tmp_path, "deb:fonts-one", local=(tmp_path,))
+    assert [font.name for font in given[0][1]] == ["a.ttf", "large.ttf"]  # type: ignore[index]
+    assert tried == []
+
+
+def test_a_package_that_ends_within_a_font(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package whose content is cut off is noted, and the next set of fonts is used."""
+    info = tarfile.TarInfo("a.ttf")
+    info.size = 100_000
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "content").write_bytes(info.tobuf() + bytes(5_000))
+    (tools / "dpkg-deb").write_text(f"#!/bin/sh\nexec cat {tools / 'content'}\n")
+    (tools / "dpkg-deb").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools), prepend=os.pathsep)
+    (tmp_path / "fonts-one_1_all.deb").touch()
+    given, tried = sets(tmp_path, "deb:fonts-one", local=(tmp_path,))
+    assert len(given) == 1
+    assert "not a readable tar archive" in tried[0]["reason"]  # type: ignore[index]
 
 
 def test_packages_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
