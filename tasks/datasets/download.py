@@ -50,12 +50,17 @@ def download(
     """
     patience = patience or Patience()
     timeout = httpx.Timeout(patience.read_seconds, connect=patience.connect_seconds)
-    with httpx.Client(
-        transport=_transport(httpx.URL(url), patience, should_stop),
-        timeout=timeout,
-        follow_redirects=True,
-        headers={"Accept-Encoding": "identity"},
-    ) as client:
+    transport = _transport(httpx.URL(url), patience, should_stop)
+    try:
+        client = httpx.Client(
+            transport=transport,
+            timeout=timeout,
+            follow_redirects=True,
+            headers={"Accept-Encoding": "identity"},
+        )
+    except (ImportError, ValueError, httpx.InvalidURL) as error:  # SOCKS, for one, takes a package more
+        raise Unavailable(f"the proxy of the environment cannot be used: {error}") from error
+    with client:
         for breaks in range(_MOST_BREAKS):
             before = _size(part)
             try:

@@ -54,7 +54,9 @@ def reach(host: str, port: int, *, seconds: float, should_stop: Callable[[], boo
 
 def behind_proxy(scheme: str, host: str) -> bool:
     """Whether the environment sends requests to this host through a proxy."""
-    return scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host)
+    proxies = urllib.request.getproxies()
+    # ALL_PROXY, for whatever has no proxy of its own; urllib tells of it and leaves it to the client to obey.
+    return (scheme in proxies or "all" in proxies) and not urllib.request.proxy_bypass(host)
 
 
 async def _first_family(host: str, port: int) -> int:

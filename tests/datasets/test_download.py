@@ -164,3 +164,36 @@ def test_progress(
         get()
     assert " of 0.3 MB, " in caplog.messages[-1]
     assert caplog.messages[-1].endswith(" MB/s")
+
+
+@pytest.fixture
+def only_all_proxy(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """No proxy in the environment, for the test to set ALL_PROXY."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+def test_a_proxy_for_all_schemes(only_all_proxy: pytest.MonkeyPatch, home: Any, tmp_path: Path) -> None:
+    """Behind ALL_PROXY a host is asked for through it, though its name is not known here."""
+    only_all_proxy.setenv("ALL_PROXY", home.url)
+    home.files["http://far.invalid/file.gz"] = BODY
+    download(
+        "http://far.invalid/file.gz",
+        tmp_path / "part",
+        most_bytes=len(BODY),
+        should_stop=lambda: False,
+        patience=BRIEF,
+    )
+    assert part(tmp_path) == BODY
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:9", "gopher://127.0.0.1:9", "http://[::"])
+def test_a_proxy_that_cannot_be_used(
+    only_all_proxy: pytest.MonkeyPatch, get: Callable[..., bool], proxy: str
+) -> None:
+    """A proxy of a kind that the HTTP client does not know is said to be what is wrong."""
+    only_all_proxy.setenv("ALL_PROXY", proxy)
+    with pytest.raises(Unavailable, match=r"the proxy of the environment cannot be used: .*"):
+        get()

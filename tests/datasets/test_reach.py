@@ -89,3 +89,14 @@ def test_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "inside.example")
     assert behind_proxy("https", "outside.example")
     assert not behind_proxy("https", "inside.example")
+
+
+def test_a_proxy_for_all_schemes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ALL_PROXY counts for every scheme, and not for hosts that are left out."""
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "inside.example")
+    assert behind_proxy("http", "outside.example")
+    assert behind_proxy("https", "outside.example")
+    assert not behind_proxy("https", "inside.example")
