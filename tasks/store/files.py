@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
@@ -15,6 +16,7 @@ from settings.errors import Surroundings
 ASIDE = (
     ".aside-"  # prefix of every file and folder that is still being written; swept when its writer is dead
 )
+_ASIDE_NAME = re.compile(rf"{re.escape(ASIDE)}([0-9a-f]{{8}})-([0-9]+)-[0-9a-f]{{8}}-.+", re.DOTALL)
 
 
 def this_host() -> str:
@@ -25,6 +27,12 @@ def this_host() -> str:
 def aside(path: Path) -> Path:
     """Give the sibling under which `path` is written; its name tells the host and process that write it."""
     return path.with_name(f"{ASIDE}{this_host()}-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+
+
+def writer_of(name: str) -> tuple[str, int] | None:
+    """Give the host and the process that write the file or folder of that name; None for any other name."""
+    match = _ASIDE_NAME.fullmatch(name)
+    return (match[1], int(match[2])) if match else None
 
 
 def write_bytes(path: Path, content: bytes) -> None:

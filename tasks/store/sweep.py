@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.store.files import ASIDE, this_host
+from tasks.store.files import this_host, writer_of
 from tasks.store.store import Store
 
 logger = logging.getLogger(__name__)
@@ -42,15 +42,18 @@ def unfinished(store: Store) -> Iterator[Path]:
     roots = {store.data_root, store.models_root, *store.dataset_homes.values()}
     for root in sorted(roots):
         for folder, names, files in os.walk(root):
-            found = [name for name in [*names, *files] if name.startswith(ASIDE)]
-            yield from (Path(folder, name) for name in found)
-            names[:] = [name for name in names if not name.startswith(ASIDE)]
+            # Others' files with a like name stay: the roots may be folders that the user shares with them.
+            yield from (Path(folder, name) for name in [*names, *files] if writer_of(name))
+            names[:] = [name for name in names if not writer_of(name)]
 
 
 def orphaned(path: Path) -> bool:
-    """Tell whether the writer of a path, whose host and pid are in its name, is gone."""
-    host, pid, *_ = path.name.removeprefix(ASIDE).split("-")
-    if host == this_host() and not Path("/proc", pid).exists():
+    """Tell whether the writer of an unfinished path, whose host and pid are in its name, is gone."""
+    writer = writer_of(path.name)
+    if writer is None:
+        return False
+    host, pid = writer
+    if host == this_host() and not Path("/proc", str(pid)).exists():
         return True
     return path.exists() and newest_change(path) < time.time() - FOREIGN_DAYS * 86_400
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from settings.errors import Surroundings
-from tasks.store.files import ASIDE
+from tasks.store.files import ASIDE, aside
 from tasks.store.keys import Key, make_key
 from tasks.store.store import Store
 from tasks.store.sweep import sweep
@@ -116,6 +116,19 @@ def test_a_killed_making_is_swept(store):
     assert store.find("classifier", some_key()) is None
     assert sweep(store) == [left]
     assert list(store.home("classifier").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".aside-x", ".aside-", ".aside-0123abcd-99999999-note", ".aside-old/a.txt"])
+def test_the_sweep_leaves_alone_what_others_made(store, name):
+    """A file whose name only begins like that of an unfinished one is nobody's to remove, however old."""
+    path = store.data_root / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    os.utime(path, (0, 0))
+    left = store.data_root / "set" / aside(store.data_root).name.replace(f"-{os.getpid()}-", "-99999999-")
+    left.mkdir(parents=True)
+    assert sweep(store) == [left]
+    assert path.read_text() == "mine"
 
 
 def test_the_sweep_spares_the_living_and_young_checkpoints(store):
