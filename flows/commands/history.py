@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from flows.commands.arguments import add_name, workplace_of
+from tasks.reporting.terminal import printable
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -18,7 +20,8 @@ def run(arguments: Sequence[str]) -> int:
     events = workplace_of(options).registry.history.events()
     for event in events:
         forced = " (forced)" if event.forced else ""
-        print(f"{event.at}  {event.version:>4}  {event.event:<11}  {event.who}  {event.why}{forced}")
+        line = f"{event.at}  {event.version:>4}  {event.event:<11}  {event.who}  {event.why}{forced}"
+        print(printable(line, sys.stdout))
     if not events:
         print(f"nothing has happened to {options.name} yet")
     return 0

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+
 import pytest
 
 from flows.__main__ import COMMANDS, main
+from settings.places import read_places
+from tasks.workplace import open_workplace
 
 
 def test_a_defect_is_no_failed_gate(monkeypatch, capsys):
@@ -28,6 +34,20 @@ def test_a_wrong_name_is_one_line(command, capsys, tmp_path, monkeypatch):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("slipway: command line: --serving.name is 'A B', not ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_the_history_is_readable_on_every_terminal(encoding, tmp_path, monkeypatch):
+    """A reason with signs that a terminal lacks is printed with others in their place."""
+    monkeypatch.chdir(tmp_path)
+    out = io.TextIOWrapper(io.BytesIO(), encoding)
+    monkeypatch.setattr(sys, "stdout", out)
+    history = open_workplace(read_places(os.environ, tmp_path), "mnist").registry.history
+    history.append("judged", 1, "0" * 64, "accuracy 0.97 ≥ 0.95")
+    assert main(["history"]) == 0
+    out.flush()
+    sign = "≥" if encoding == "utf-8" else ">="
+    assert f"accuracy 0.97 {sign} 0.95" in out.buffer.getvalue().decode(encoding)
 
 
 @pytest.mark.parametrize("version", ["0", "-1", "one"])
