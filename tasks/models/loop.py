@@ -29,7 +29,6 @@ BETA_1 = 0.9
 BETA_2 = 0.999
 EPSILON = 1e-8
 
-FIRST_CALL_STEPS = 8
 CALL_SECONDS = 0.5
 """What a compiled call aims at, so that a stop is obeyed within a second on a busy machine too."""
 
@@ -124,7 +123,7 @@ def train(
     logger.info("%s: %s steps of %s out of %s images", name, f"{steps:,}", batch_size, f"{len(data[0]):,}")
     run(step, order.batches(step, 0), adam_rates[:0])  # compiles
     progress = _Progress(name, settings, step)
-    kept, count = time.monotonic(), FIRST_CALL_STEPS
+    kept, count = time.monotonic(), 1  # large layers and batches make even a few steps long
     while step < steps:
         if should_stop():
             keep()

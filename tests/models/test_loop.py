@@ -114,7 +114,6 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
 ) -> None:
     """Wherever it stops, and however its calls are cut, weights and curve are those of one go."""
     whole = run(tmp_path / "whole")
-    monkeypatch.setattr(loop, "FIRST_CALL_STEPS", 1)
     monkeypatch.setattr(loop, "CALL_SECONDS", 0.0)  # one step a call
     with pytest.raises(Stopped, match=f"step {call} of 30"):
         run(tmp_path / "stopped", should_stop=stop_at(call))
@@ -139,7 +138,6 @@ def test_a_kill_between_write_and_rename_loses_only_steps(
 
     monkeypatch.setattr(Path, "replace", killed)
     monkeypatch.setattr(loop, "CALL_SECONDS", 0.0)
-    monkeypatch.setattr(loop, "FIRST_CALL_STEPS", 1)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "killed", checkpoint_seconds=1e-9)
     assert (tmp_path / "killed" / "checkpoint.npz.part").exists()
@@ -156,7 +154,7 @@ def test_a_resumed_training_does_not_begin_anew(tmp_path: Path, caplog: pytest.L
         run(tmp_path, should_stop=stop_at(1))
     with caplog.at_level(logging.INFO):
         run(tmp_path)
-    assert "classifier: goes on from step 8 of 30" in caplog.messages
+    assert "classifier: goes on from step 1 of 30" in caplog.messages
 
 
 def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
@@ -221,17 +219,22 @@ def test_the_curve_has_a_row_for_each_line_of_progress(tmp_path: Path) -> None:
     np.testing.assert_allclose(values[:, 2], learning_rates("cosine", 0.05, 30)[[7, 15, 23, 29]], rtol=1e-6)
 
 
-def test_a_call_grows_to_the_time_it_may_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By a clock on which each step takes 0.05 s, calls grow from 8 to the 10 steps of half a second."""
-    now, calls = [0.0], []
+@pytest.mark.parametrize(
+    ("step_seconds", "calls"), [(0.05, [1, 3, 9, 10, 7]), (0.3, [1] * 30), (4.0, [1] * 30)]
+)
+def test_a_call_grows_to_the_time_it_may_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step_seconds: float, calls: list[int]
+) -> None:
+    """Calls grow to the steps of half a second, by a clock of the test; a long step is a call of its own."""
+    now, seen = [0.0], []
     batches = Order.batches
 
     def counted(self: Order, first: int, count: int) -> Any:
-        calls.append(count)
-        now[0] += 0.05 * count
+        seen.append(count)
+        now[0] += step_seconds * count
         return batches(self, first, count)
 
     monkeypatch.setattr(Order, "batches", counted)
     monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
     run(tmp_path)
-    assert calls == [0, 8, 10, 10, 2]
+    assert seen == [0, *calls]  # the first one compiles
