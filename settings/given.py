@@ -81,6 +81,12 @@ def suggestion(
     return f"did you mean {' or '.join(written(one) for one in near)}?" if near else otherwise
 
 
+def shortened(value: object) -> str:
+    """A value as an error shows it: on one line that is not too long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE else text[:LONGEST_VALUE] + "…"
+
+
 def refuse(problems: Iterable[str]) -> NoReturn:
     """Raise what was found as one WrongInput, a line per problem, each line once."""
     lines = dict.fromkeys(problem.replace("\n", "\\n") for problem in problems)
@@ -92,10 +98,7 @@ def _refusal(model: type[BaseModel], name: str, given: Given) -> str:
 
 
 def _said(given: Given) -> str:
-    value = repr(given.value)
-    if len(value) > LONGEST_VALUE:
-        value = value[:LONGEST_VALUE] + "…"
-    return f"{given.origin} is {value}"
+    return f"{given.origin} is {shortened(given.value)}"
 
 
 def _reason(detail: Mapping[str, Any]) -> str:

@@ -24,7 +24,11 @@ def _absolute(path: Path | None, info: ValidationInfo) -> Path | None:
         path = folder.absolute() / path.expanduser()
     except RuntimeError as error:  # ~name of a user that is not there
         raise ValueError(str(error)) from error
-    if path.exists() and not path.is_dir():
+    try:
+        is_file = path.exists() and not path.is_dir()
+    except OSError as error:  # a name that is too long, a folder that is closed to this user
+        raise ValueError(error.strerror or str(error)) from error
+    if is_file:
         raise ValueError("a file, not a folder")
     return path
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from settings.command_line import ORIGIN, Until, read_arguments
 from settings.config_file import CONFIG_FILE, read_toml
 from settings.delivery import STAGES, Delivery, contradictions
-from settings.given import Given, refuse, validated
+from settings.given import Given, refuse, shortened, validated
 from settings.places import Places, resolve_places
 from settings.variables import VARIABLES_FILE, from_variables, read_dotenv
 
@@ -66,11 +66,20 @@ def resolve(
 def _config(wanted: str | None, folder: Path, problems: list[str]) -> list[Given]:
     """What the file of --config gives, which has to be there, or deliver.toml, which need not."""
     label = CONFIG_FILE if wanted is None else wanted
-    path = folder / Path(label).expanduser()
-    if path.is_file():
+    shown = label if wanted is None else f"{ORIGIN}: --config is {shortened(wanted)}"
+    try:
+        path = folder / Path(label).expanduser()
+        there = path.is_file()
+    except (
+        OSError,
+        RuntimeError,
+    ) as error:  # too long, closed to this user; ~name of a user that is not there
+        problems.append(f"{shown}: {getattr(error, 'strerror', None) or error}")
+        return []
+    if there:
         return read_toml(path, label, problems)
     if wanted is not None:
-        problems.append(f"{ORIGIN}: --config is {wanted!r}, not a file that is there")
+        problems.append(f"{shown}, not a file that is there")
     return []
 
 

@@ -113,6 +113,11 @@ def test_an_empty_list_is_json(resolved: Resolve) -> None:
         (["--concept.schedule"], "--concept.schedule expected one argument: one of cosine, constant"),
         (["--force=yes"], "--force ignored explicit argument 'yes'"),
         (["--config", "no.toml"], "--config is 'no.toml', not a file that is there"),
+        (
+            ["--config", "~no-such-user/x"],
+            "--config is '~no-such-user/x': Could not determine home directory.",
+        ),
+        (["--config", "x" * 5_000], f"--config is '{'x' * 79}…: File name too long"),
         (["--config="], "--config is '', not a file that is there"),
         (["--classifier.steps=0"], "--classifier.steps is '0', not a whole number from 1 to 1,000,000"),
         (["--classifier.steps=2.5"], "--classifier.steps is '2.5', not a whole number from 1 to 1,000,000"),

@@ -85,6 +85,14 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ({"DATA_ROOT": "file"}, ["environment: DATA_ROOT is 'file': a file, not a folder"]),
         ({"DATASET_FOLDER": "file"}, ["environment: DATASET_FOLDER is 'file': a file, not a folder"]),
         (
+            {"DATA_ROOT": "~no-such-user/x"},
+            ["environment: DATA_ROOT is '~no-such-user/x': Could not determine home directory."],
+        ),
+        (
+            {"MODELS_ROOT": "x" * 5_000},
+            [f"environment: MODELS_ROOT is '{'x' * 79}…: File name too long"],
+        ),
+        (
             {"STAGE_PORT": "8501"},
             [
                 "STAGE_PORT (environment: STAGE_PORT) and PRODUCTION_PORT (default) are both 8501; "
