@@ -131,16 +131,24 @@ def is_for_type_checker(node: ast.AST) -> TypeGuard[ast.If]:
 
 
 def what_runs(tree: ast.Module) -> ast.Module:
-    """Take the docstrings, and what only a type checker reads, out of a tree, in place."""
+    """Take the docstrings, and what only a type checker reads, out of a tree, in place.
+
+    What stands below an attribute or a constant to describe it is a docstring too. A body may be left empty:
+    the tree is for reading, not for running.
+    """
     for node in running_nodes(tree):
         if is_for_type_checker(node):
             node.body = []
-        elif isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if (
-                isinstance(first, ast.Expr)
-                and isinstance(first.value, ast.Constant)
-                and isinstance(first.value.value, str)
-            ):
-                node.body = node.body[1:]
+        for field in ("body", "orelse", "finalbody"):
+            if isinstance(statements := getattr(node, field, None), list):
+                setattr(node, field, [each for each in statements if not is_docstring(each)])
     return tree
+
+
+def is_docstring(node: ast.AST) -> bool:
+    """Tell whether a statement is a string alone, which does nothing wherever it stands."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )

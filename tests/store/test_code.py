@@ -84,7 +84,25 @@ def test_a_change_in_a_helper_changes_only_its_part(digests):
     assert {name for name in before if before[name] != after[name]} == {"tasks.helper"}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "X = 1\n{}\nY = 2\n",
+        "class A:\n    x: int\n    {}\n    y: int\n",
+        "def f():\n    if a:\n        b()\n        {}\n    else:\n        c()\n        {}\n",
+        "try:\n    a()\nexcept E:\n    b()\n    {}\nfinally:\n    c()\n    {}\n",
+        "class A(B):\n    {}\n",
+    ],
+    ids=["constant", "attribute", "branches", "try", "nothing else"],
+)
+def test_a_string_below_what_it_describes_does_not_count(digests, text):
+    """A string that is a statement of its own does nothing, wherever it stands."""
+    before = digests(main=text.replace("{}", '"""One."""'))
+    assert digests(main=text.replace("{}", '"""Two."""')) == before
+    assert digests(main=text.replace("{}", 'f"{two}"')) != before
+
+
 def test_a_string_that_is_not_a_docstring_counts(digests):
-    """Only the first string of a body is its docstring."""
+    """A string that is a value of something is code."""
     before = digests(main='def f():\n    x = "one"\n    return x\n')
     assert digests(main='def f():\n    x = "two"\n    return x\n') != before
