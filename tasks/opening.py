@@ -21,21 +21,27 @@ from tasks.release.reader import Release
 from tasks.steps import dataset_key
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
+from tasks.store.lock import run_lock
 from tasks.workplace import Workplace, open_workplace
 
 
 def open_dataset(name: str, split: str = "test") -> Split:
     """Give a split of a dataset, mapped into memory; fetched first where no delivery has done so.
 
-    `images` are uint8 (N, 28, 28), `labels` uint8 (N,) or None. Raises WrongInput for a name that the
-    catalogue lacks and for a set that is made from another one, Unreachable where no source serves it.
+    The fetching waits until no delivery runs; what is there is read at once. `images` are uint8
+    (N, 28, 28), `labels` uint8 (N,) or None. Raises WrongInput for a name that the catalogue lacks and for a
+    set that is made from another one, Unreachable where no source serves it.
     """
     if find(name).made_from in ("train", "outliers"):
         raise WrongInput(f"{name} is made from another dataset in a delivery; open that one")
     place = open_workplace(read_places(os.environ, Path.cwd()), "mnist")
     local = local_inputs(name, place.store.dataset_home(name), place.local_folders)
     made = place.store.find(f"dataset/{name}", dataset_key(name, local, None))
-    return load(place.store.folder(made or make_dataset(place, name, local, None)), split)
+    if made is None:
+        # A delivery beside it would append to the same file of an unfinished download.
+        with run_lock(place.store.models_root, what=f"opening {name}", should_stop=should_stop):
+            made = make_dataset(place, name, local, None)
+    return load(place.store.folder(made), split)
 
 
 def open_release(name: str = "mnist", version: int = 0) -> Release:
