@@ -8,7 +8,7 @@ from pathlib import Path
 
 from settings.errors import Surroundings
 from settings.hyperparameters import DataSettings
-from tasks.datasets.catalogue import expected_bytes
+from tasks.datasets.catalogue import expected_bytes, find
 from tasks.datasets.roles import check_roles
 from tasks.store.artifacts import read_record
 from tasks.store.store import Store
@@ -16,6 +16,8 @@ from tasks.store.sweep import sweep
 from tasks.workplace import Workplace
 
 # Weights, checkpoints, the release twice (artifact and candidate), scores and the verdict of one delivery.
+# Also asked for where all of it is kept, since only the keys, which follow from the data, would tell: a disk
+# without that much room is too full for the next delivery in any case.
 MODELS_BYTES = 150_000_000
 
 
@@ -39,10 +41,11 @@ def check_disk(store: Store, data: DataSettings) -> None:
         needs[device] += size
         folders.setdefault(device, existing)
 
+    bases = {"train": data.train, "outliers": data.outliers[0]}  # if the first one can be had
     for name in dict.fromkeys((data.train, *data.outliers, *data.made)):
         home = store.dataset_home(name)
         if not has_dataset(home, name):
-            need(home, expected_bytes(name))
+            need(home, expected_bytes(name, bases.get(find(name).made_from or "", "")))
     need(store.models_root, MODELS_BYTES)
     for device, size in needs.items():
         free = shutil.disk_usage(folders[device]).free
