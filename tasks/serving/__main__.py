@@ -9,16 +9,18 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from settings.errors import SlipwayError, Surroundings, WrongInput
+from tasks.serving import handover
 from tasks.serving.app import Identity, make_app
 from tasks.serving.keeper import Keeper
-from tasks.serving.server import RECEIVE_SECONDS, bind, make_server
+from tasks.serving.server import RECEIVE_SECONDS, bind, make_server, resolve
 
 logger = logging.getLogger("tasks.serving")
 
-TAKEOVER_SECONDS = 15.0  # the server before closes its port at once, however long it drains
+TAKEOVER_SECONDS = 15.0  # a server that hands nothing over closes its port at once, however long it drains
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,17 +67,25 @@ async def serve(options: argparse.Namespace) -> None:
     keeper = Keeper(options.document.absolute(), homes, threads=options.threads)
     identity = Identity(options.name, str(keeper.document), os.getpid(), options.start)
     server = make_server(make_app(keeper, identity, token=_token(options.token_file)))
+    place = await resolve(options.host, options.port)
+    listener = None
     if options.replaces is not None:
         await keeper.obey()
         if keeper.error:
             raise Surroundings(keeper.error)
-        _end(options.replaces)
-    patience = TAKEOVER_SECONDS if options.replaces is not None else 0.0
-    listener = await bind(options.host, options.port, patience_seconds=patience)
+        listener = handover.take(options.replaces, place.address[:2])
+        if listener is not None:
+            server.when_listening = partial(_end, options.replaces)
+        else:  # connections are refused from here until the port is bound
+            _end(options.replaces)
+    if listener is None:
+        patience = TAKEOVER_SECONDS if options.replaces is not None else 0.0
+        listener = await bind(place, patience_seconds=patience)
     logger.info("listening on %s:%d, process %d", options.host, options.port, os.getpid())
     helpers = [
         asyncio.create_task(keeper.watch()),
         asyncio.create_task(server.sweep(options.receive_seconds)),
+        asyncio.create_task(handover.offer(listener)),
     ]
     await server.serve(sockets=[listener])
     for helper in helpers:

@@ -9,8 +9,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, cast
 
 import uvicorn
@@ -27,6 +28,7 @@ STALLED_SECONDS = 30.0  # an answer of which the client takes nothing
 KEEP_ALIVE_SECONDS = 30
 FAREWELL_SECONDS = 0.25  # after SIGTERM: clients with a request on its way are told to close, not cut off
 DRAIN_SECONDS = 10
+TURNS_TO_BEGIN = 3  # of the event loop, from accepting a connection to its connection_made
 MOST_CONNECTIONS = 512
 LARGEST_HEAD_BYTES = 16 * 1024
 
@@ -117,8 +119,36 @@ class Connection(H11Protocol):
             super().shutdown()
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a server listens: the host as it was given, and what it means."""
+
+    host: str
+    family: int
+    protocol: int
+    address: tuple[Any, ...]  # as bind takes it: numeric host, port and, for IPv6, two more
+
+
 class Server(uvicorn.Server):
     """Uvicorn's server; SIGTERM and SIGINT let it finish what is in flight, then it ends as usual."""
+
+    when_listening: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections, and tell so."""
+        await super().startup(sockets)
+        if self.when_listening is not None:
+            self.when_listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more connections, but keep those that were accepted; then end as uvicorn does."""
+        loop = asyncio.get_running_loop()
+        for listener in sockets or []:
+            loop.remove_reader(listener)
+        # asyncio drops a connection that it has accepted but not begun when its server closes.
+        for _ in range(TURNS_TO_BEGIN):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -159,25 +189,31 @@ def make_server(app: ASGIApp) -> Server:
     return Server(config)
 
 
-async def bind(host: str, port: int, *, patience_seconds: float) -> socket.socket:
-    """Give a socket that listens; a port that is taken is tried again for `patience_seconds`."""
+async def resolve(host: str, port: int) -> Place:
+    """Give where to listen; Surroundings says why it cannot be found."""
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise Surroundings(f"the address {host} cannot be listened on: {error}") from error
-    family, kind, protocol, _, address = found[0]
+    family, _, protocol, _, address = found[0]
+    return Place(host, family, protocol, address)
+
+
+async def bind(place: Place, *, patience_seconds: float) -> socket.socket:
+    """Give a socket that listens; a port that is taken is tried again for `patience_seconds`."""
     deadline = time.monotonic() + patience_seconds
     while True:
-        listener = socket.socket(family, kind, protocol)
+        listener = socket.socket(place.family, socket.SOCK_STREAM, place.protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind(address)
+            listener.bind(place.address)
             listener.listen(1024)
         except OSError as error:
             listener.close()
             if error.errno != errno.EADDRINUSE or time.monotonic() > deadline:
                 reason = os.strerror(error.errno or 0)
-                raise Surroundings(f"{host}:{port} cannot be listened on: {reason}") from error
+                where = f"{place.host}:{place.address[1]}"
+                raise Surroundings(f"{where} cannot be listened on: {reason}") from error
             await asyncio.sleep(0.005)
         else:
             listener.setblocking(False)
