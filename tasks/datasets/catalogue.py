@@ -58,11 +58,6 @@ class Dataset:
     made_from: Literal["nothing", "train", "outliers"] | None = None
     seed: int = 0
 
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The names of the splits."""
-        return tuple(self.images)
-
 
 def _four_files(
     digests: tuple[str, str, str, str], sizes: tuple[int, int, int, int]

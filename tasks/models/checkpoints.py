@@ -1,10 +1,9 @@
-"""Named arrays as files: written aside, then renamed, with equal bytes for equal arrays."""
+"""Named arrays as files, never half-written, with equal bytes for equal arrays."""
 
 from __future__ import annotations
 
 import io
 import logging
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from tasks.store.files import write_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -25,16 +26,6 @@ def write_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     write_bytes(path, buffer.getvalue())
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file aside and renames it: whoever opens `path` finds the old content or the new, whole."""
-    aside = path.with_name(f"{path.name}.part")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
 
 
 def read_arrays(path: Path) -> Arrays:

@@ -13,10 +13,11 @@ import tensorflow as tf
 
 from tasks.models import hardware
 from tasks.models.augmentation import shift
-from tasks.models.checkpoints import write_arrays, write_bytes
+from tasks.models.checkpoints import write_arrays
 from tasks.models.dense import Layer, Stack, flat
 from tasks.models.loop import train
 from tasks.models.networks import CLASSIFIER_ACTIVATIONS
+from tasks.store.files import write_bytes
 
 if TYPE_CHECKING:
     from settings.hyperparameters import ClassifierSettings

@@ -12,10 +12,11 @@ import tensorflow as tf
 
 from tasks.models import hardware
 from tasks.models.augmentation import mix_patches
-from tasks.models.checkpoints import write_arrays, write_bytes
+from tasks.models.checkpoints import write_arrays
 from tasks.models.dense import Layer, Stack, flat
 from tasks.models.loop import train
 from tasks.models.networks import CONCEPT_ACTIVATIONS
+from tasks.store.files import write_bytes
 
 if TYPE_CHECKING:
     from settings.hyperparameters import ConceptSettings

@@ -59,14 +59,3 @@ def configure_threads() -> None:
             tf.config.threading.set_intra_op_parallelism_threads(max(1, available // 2))
         except RuntimeError:
             logger.debug("TensorFlow runs already: its threads stay as they are")
-
-
-def numerics() -> dict[str, str]:
-    """What of this machine decides a training's bits; to be asked after it, since it loads TensorFlow."""
-    import tensorflow as tf
-
-    return {
-        "products": products(),
-        "inter_op_threads": str(tf.config.threading.get_inter_op_parallelism_threads()),
-        "intra_op_threads": str(tf.config.threading.get_intra_op_parallelism_threads()),
-    }

@@ -8,7 +8,7 @@
 | classifier | 784-256-64-10 | kernel_1..3, bias_1..3 |
 | concept | 784-256-128-256-784 | kernel_1..4, bias_1..4 |
 
-Training has its own split and rounded form of the same products (loop.py); what these functions give is
+Training has its own split and rounded form of the same products (dense.py); what these functions give is
 what is exported, in float32.
 """
 

@@ -79,17 +79,6 @@ SIGNATURES = {
 }
 """The signatures of a release, in the SavedModel and in the LiteRT file alike."""
 
-CLASSIFIER_SIGNATURES = {
-    "serving_default": Signature(
-        inputs={"imgs": _IMAGES},
-        outputs={"class_ids": _CLASS_IDS, "probabilities": _PROBABILITIES, "logits": _LOGITS},
-    )
-}
-"""The classifier alone, in `assets.extra/model`."""
-
-CONCEPT_SIGNATURES = {"infer": SIGNATURES["infer"]}
-"""The concept alone, in `assets.extra/concept`."""
-
 
 def describe(signatures: dict[str, Signature]) -> dict[str, Any]:
     """Give the signatures as the JSON that stands in the manifest."""

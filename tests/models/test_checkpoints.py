@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tasks.models.checkpoints import load_checkpoint, read_arrays, save_checkpoint, write_arrays
+from tasks.store.files import ASIDE
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def test_equal_arrays_give_equal_bytes(tmp_path: Path, state: dict[str, np.ndarr
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     with zipfile.ZipFile(tmp_path / "a.npz") as file:
         assert {entry.date_time for entry in file.infolist()} == {(1980, 1, 1, 0, 0, 0)}
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(f"{ASIDE}*"))
 
 
 def test_what_was_kept_comes_back(tmp_path: Path, state: dict[str, np.ndarray]) -> None:

@@ -16,6 +16,7 @@ from settings.hyperparameters import ClassifierSettings
 from tasks.models import loop
 from tasks.models.loop import Diverged, Trained, train
 from tasks.models.schedule import Order, learning_rates
+from tasks.store.files import ASIDE
 
 START = {"weight": np.array([1.0, -2.0], np.float32)}
 ROWS = np.random.default_rng(1).normal(size=(10, 2)).astype(np.float32)
@@ -137,10 +138,11 @@ def test_a_kill_between_write_and_rename_loses_only_steps(
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", killed)
+    monkeypatch.setattr(Path, "unlink", lambda self, missing_ok: None)  # the dead tidy nothing up
     monkeypatch.setattr(loop, "CALL_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "killed", checkpoint_seconds=1e-9)
-    assert (tmp_path / "killed" / "checkpoint.npz.part").exists()
+    assert list((tmp_path / "killed").glob(f"{ASIDE}*-checkpoint.npz"))
     assert (tmp_path / "killed" / "checkpoint.npz").exists() == (fatal > 1)
     monkeypatch.undo()
     resumed = run(tmp_path / "killed")

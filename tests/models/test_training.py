@@ -15,7 +15,7 @@ from tasks.models.checkpoints import read_arrays
 from tasks.models.classifier import train_classifier
 from tasks.models.concept import train_concept
 from tasks.models.fields import CLASSIFIER_KEY_FIELDS, CONCEPT_KEY_FIELDS
-from tasks.models.hardware import numerics, products
+from tasks.models.hardware import products
 from tasks.models.networks import classify, reconstruct
 
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -123,9 +123,3 @@ def test_only_what_cannot_change_the_result_is_left_out_of_the_keys() -> None:
     assert set(ConceptSettings.model_fields) - set(CONCEPT_KEY_FIELDS) == {"checkpoint_seconds", "score"}
     assert set(CLASSIFIER_KEY_FIELDS) <= set(ClassifierSettings.model_fields)
     assert set(CONCEPT_KEY_FIELDS) <= set(ConceptSettings.model_fields)
-
-
-def test_the_numerics_say_what_the_bits_depend_on() -> None:
-    """The type of the products and TensorFlow's threads."""
-    assert numerics()["products"] == products()
-    assert numerics().keys() == {"products", "inter_op_threads", "intra_op_threads"}
