@@ -8,6 +8,7 @@ from pathlib import Path
 
 from prefect import task
 
+from settings.errors import Surroundings
 from settings.hyperparameters import DataSettings, JudgingSettings, ServingSettings
 from tasks.caching import ArtifactPolicy
 from tasks.channels.client import Client
@@ -38,7 +39,14 @@ def champion_of(registry: Registry, version: int) -> tuple[int, str] | tuple[Non
         promoted = history.last("promoted", version)
         champion = promoted.champion if promoted is not None else None
     exported = history.last("exported", champion) if champion is not None else None
-    return (exported.version, exported.digest) if exported is not None else (None, None)
+    if exported is None:
+        return (None, None)
+    if exported.version not in registry.versions():
+        raise Surroundings(
+            f"version {exported.version}, which a candidate is compared with, is not in {registry.releases}: "
+            "put it back there, or deliver with --judging.champion false"
+        )
+    return (exported.version, exported.digest)
 
 
 @task(

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from settings.delivery import HYPERPARAMETERS, Delivery
+from settings.errors import Surroundings
 from tasks.store.artifacts import RECORD
 
 FETCH = "fetch-dataset"
@@ -265,6 +266,14 @@ def test_a_stopped_server(quick):
     quick.channels.remove("production")
     assert quick.deliver() == {"promote"}
     assert quick.deliver() == NOTHING
+
+
+def test_a_champion_that_is_lost(quick):
+    """A version in production whose folder is gone is named, with the way on; nothing is judged without it."""
+    shutil.rmtree(quick.models / "mnist" / "1")
+    with pytest.raises(Surroundings, match=r"version 1, .* is not in .*--judging\.champion false"):
+        quick.deliver(classifier={"steps": 7})
+    assert "promote" in quick.deliver(classifier={"steps": 7}, judging={"champion": False})
 
 
 def test_parameters_of_tasks(quick, monkeypatch):
