@@ -19,7 +19,7 @@ from settings.allowed import allowed, default_text, is_list
 from settings.delivery import HYPERPARAMETERS, STAGES
 from settings.given import Given, suggestion
 from settings.places import VARIABLES, Places, place_hint
-from settings.variables import variable
+from settings.variables import LEGACY, variable
 
 Until = Literal["exported", "staged", "judged", "promoted"]
 
@@ -181,4 +181,7 @@ def _epilog() -> str:
         )
     places = "\n".join(lines)
     codes = "\n".join(f"  {code:<5}{meaning}" for code, meaning in EXIT_CODES.items())
-    return f"places, from the environment or .env:\n{places}\n\nexit codes:\n{codes}"
+    both, folders = ", ".join(LEGACY), ", ".join(name for name in VARIABLES if "MNIST" in name)
+    told = f"the source project's variables work as well: {both} (for both models), {folders}"
+    source = textwrap.fill(told, COLUMNS, break_on_hyphens=False)
+    return f"places, from the environment or .env:\n{places}\n\nexit codes:\n{codes}\n\n{source}"

@@ -45,6 +45,14 @@ def test_help_names_run_options_places_and_exit_codes(help_text: str) -> None:
         assert code in help_text
 
 
+def test_help_ends_with_the_names_of_the_source(help_text: str) -> None:
+    """The variables that the source project had are said to work, all of them, at the end."""
+    assert help_text.endswith(
+        "the source project's variables work as well: LEARNING_RATE, LEARNING_STEPS, BATCH_SIZE, "
+        "DISPLAY_STEPS (for both models), MNIST_DATA_DIR, notMNIST_DATA_DIR, MNIST_MODELS_DIR"
+    )
+
+
 def test_help_fits_100_columns(
     resolved: Resolve, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
