@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import logging
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +13,7 @@ from pathlib import Path
 from settings.errors import Stopped, Surroundings
 from tasks.channels import process
 from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
-from tasks.channels.files import ChannelFiles
+from tasks.channels.files import ChannelFiles, difference
 from tasks.channels.fingerprint import ROOT, fingerprint
 from tasks.channels.look import Found, is_server_of, look
 
@@ -37,8 +36,6 @@ class LocalBackend:
         candidates: Path,
         host: str,
         ports: Mapping[Channel, int],
-        *,
-        token_file: Path | None = None,
     ) -> None:
         self.folder = models_root.absolute() / "channels"
         self.name = name
@@ -46,7 +43,6 @@ class LocalBackend:
         self.candidates = candidates.absolute()
         self.host = host
         self.ports = dict(ports)
-        self.token_file = token_file
 
     def put(
         self,
@@ -119,10 +115,7 @@ class LocalBackend:
         if found.kind != "nothing":
             return
         try:
-            info = socket.getaddrinfo(self.host, self.ports[channel], type=socket.SOCK_STREAM)[0]
-            with socket.socket(*info[:3]) as trial:
-                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                trial.bind(info[4])
+            process.try_to_bind(self.host, self.ports[channel])
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise self._taken(channel, found) from error
@@ -153,6 +146,9 @@ class LocalBackend:
             detail = f"its document {self._files(channel).document} cannot be read"
         if not detail and wanted is not None and (version, runtime) != (wanted.version, wanted.runtime):
             detail = f"it serves version {version} by {runtime or 'nothing'}"
+        if not detail and version:
+            homes = [self.releases, self.candidates] if channel == "stage" else [self.releases]
+            detail = difference(homes, version, str(health["digest"]))
         if not detail and not self._is_current(channel, found):
             detail = f"its server (process {found.pid}) was started by other code or settings"
         return Serving(version, not detail, endpoint, detail, wanted, str(health["digest"]))
@@ -233,8 +229,6 @@ class LocalBackend:
         arguments = ["--document", str(self._files(channel).document), "--releases", str(self.releases)]
         if channel == "stage":
             arguments += ["--candidates", str(self.candidates)]
-        if self.token_file is not None:
-            arguments += ["--token-file", str(self.token_file.absolute())]
         return [*arguments, "--name", self.name, "--host", self.host, "--port", str(self.ports[channel])]
 
     def _is_current(self, channel: Channel, found: Found) -> bool:

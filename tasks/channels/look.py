@@ -1,7 +1,8 @@
 """Who is on a channel's port: nobody, the channel's own server, or someone else.
 
 A server is known by what it says of itself: the document that it obeys, its process and the id of its start.
-A pid in a file proves nothing, for the kernel gives pids out again.
+A pid in a file or in an answer proves nothing: the kernel gives pids out again, and anyone may answer. So a
+process is taken for the channel's own, to be ended, only by its command line.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Literal
 from tasks.channels import process
 
 ASK_SECONDS = 5.0
+TOLD = {"pid", "document", "start", "settled", "version", "runtime", "digest", "error"}  # by every server
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,19 @@ class Found:
 
 def look(host: str, port: int, document: Path) -> Found:
     """Find out who listens on the port, from the view of the channel with that document."""
+    found = _look_once(host, port, document)
+    if found.kind == "stranger" and not process.is_running(found.pid):
+        found = _look_once(host, port, document)  # one of ours may have ended just after its answer
+    return found
+
+
+def _look_once(host: str, port: int, document: Path) -> Found:
     try:
         health = _ask(host, port)
     except ConnectionRefusedError:
         return Found("nothing")
-    if health is not None and health["document"] == str(document):
-        return Found("ours", health["pid"], health)
     if health is not None:
-        who = f"the model server of {health['document']} (process {health['pid']})"
-        return Found("stranger", health["pid"], who=who)
+        return _known(health, document)
     pid = process.listener_on(port)
     if pid is None:  # ended meanwhile
         return Found("nothing")
@@ -49,6 +55,19 @@ def look(host: str, port: int, document: Path) -> Found:
         return Found("stuck", pid)
     command = " ".join(process.command_of(pid))[:120]
     return Found("stranger", pid, who=f"process {pid}: {command}" if pid else "another user's process")
+
+
+def _known(health: Mapping[str, Any], document: Path) -> Found:
+    """Tell whose server gave that answer."""
+    pid = health["pid"]
+    if type(pid) is not int:
+        return Found("stranger", who=f"something that gives {str(pid)[:40]!r} as its process")
+    if health["document"] != str(document):
+        return Found("stranger", pid, who=f"the model server of {health['document']} (process {pid})")
+    if not is_server_of(pid, document):
+        who = f"something that answers for {document} as process {pid}, which is no model server of it"
+        return Found("stranger", pid, who=who)
+    return Found("ours", pid, health)
 
 
 def is_server_of(pid: int, document: Path) -> bool:
@@ -69,6 +88,6 @@ def _ask(host: str, port: int) -> dict[str, Any] | None:
         return None
     finally:
         connection.close()
-    if isinstance(health, dict) and {"pid", "document", "start", "settled"} <= health.keys():
+    if isinstance(health, dict) and health.keys() >= TOLD:
         return health
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -98,6 +99,14 @@ def listener_on(port: int) -> int | None:
         return None
     pids = (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit())
     return next((pid for pid in pids if _holds(pid, inodes)), 0)
+
+
+def try_to_bind(host: str, port: int) -> None:
+    """Bind the address as a server would, and leave it again; raises OSError where that is impossible."""
+    info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(*info[:3]) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        trial.bind(info[4])
 
 
 def _holds(pid: int, inodes: set[str]) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from settings.errors import SlipwayError
 from tasks.serving.document import Document, parse, stamp
-from tasks.serving.release import Loaded, Unservable, find_folder, load
+from tasks.serving.release import Loaded, Unservable, digest_of, find_folder, load
 from tasks.serving.runtime import find_runtime
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Keeper:
         self.wanted = wanted.version
         if wanted.version == 0:
             loaded = None
-        elif self.loaded and (self.loaded.version, self.loaded.runtime) == (wanted.version, wanted.runtime):
+        elif await asyncio.to_thread(self._is_loaded, wanted):
             loaded = self.loaded
         else:
             started = time.perf_counter()
@@ -88,6 +88,16 @@ class Keeper:
         self.limits = wanted
         self.loaded = loaded
         self.error = ""
+
+    def _is_loaded(self, wanted: Document) -> bool:
+        """Tell whether what is wanted is served: a version may have been made anew under its number."""
+        loaded = self.loaded
+        if loaded is None or (loaded.version, loaded.runtime) != (wanted.version, wanted.runtime):
+            return False
+        try:
+            return digest_of(find_folder(wanted.version, self.homes)) == loaded.digest
+        except (OSError, Unservable):  # loading says what is wrong with it
+            return False
 
     def _load(self, wanted: Document) -> Loaded:
         folder = find_folder(wanted.version, self.homes)

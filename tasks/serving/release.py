@@ -57,11 +57,16 @@ def find_folder(version: int, homes: Sequence[Path]) -> Path:
     raise Unservable(f"version {version} is not in {' or '.join(map(str, homes))}")
 
 
+def digest_of(folder: Path) -> str:
+    """Give the digest of a release's manifest, and so of all its files."""
+    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+
+
 def load(version: int, folder: Path, runtime_name: str, runtime: Runtime) -> Loaded:
     """Give the version, checked, loaded and tried; raises WrongInput, OSError or Unservable."""
     release = Release(folder)
     release.verify()
-    digest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    digest = digest_of(folder)
     signatures = {name: _signature(name, described) for name, described in release.signatures.items()}
     model = runtime.load(folder)
     for name, signature in signatures.items():

@@ -56,7 +56,6 @@ def make_backend(models: Path) -> Iterator[Callable[..., LocalBackend]]:
         stage: int | None = None,
         production: int | None = None,
         root: Path | None = None,
-        token_file: Path | None = None,
     ) -> LocalBackend:
         backend = LocalBackend(
             root or models,
@@ -65,7 +64,6 @@ def make_backend(models: Path) -> Iterator[Callable[..., LocalBackend]]:
             models / "candidates" / "mnist",
             host,
             {"stage": stage or free_port(), "production": production or free_port()},
-            token_file=token_file,
         )
         backends.append(backend)
         return backend

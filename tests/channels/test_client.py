@@ -131,16 +131,3 @@ def test_a_broken_connection_is_tried_once_more():
         pytest.raises(Surroundings, match="does not answer"),
     ):
         client.status()
-
-
-def test_a_token_is_sent(make_backend, tmp_path):
-    """A client with the token is let in, one without is refused."""
-    from tasks.channels.backend import Wanted
-
-    (tmp_path / "token").write_text("secret")
-    backend = make_backend(token_file=tmp_path / "token")
-    endpoint = backend.put("stage", Wanted(2), deadline_seconds=30, should_stop=lambda: False)
-    with Client(endpoint, token="secret") as client:
-        assert client.predict(np.zeros((1, 28, 28))).version == 2
-    with Client(endpoint) as client, pytest.raises(WrongInput, match="answers 401: a token is needed"):
-        client.status()

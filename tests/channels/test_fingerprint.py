@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from pathlib import Path
+
+import pytest
 
 from tasks.channels.fingerprint import ROOT, fingerprint, server_sources
 from tasks.store.code import code_digests, module_file
@@ -28,3 +31,11 @@ def test_code_libraries_and_arguments_change_it(monkeypatch):
         patch.setattr(Path, "read_bytes", lambda path: b"")
         seen.add(fingerprint(["--port", "1"]))
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("library", ["ai-edge-litert", "tensorflow", "uvicorn"])
+def test_another_version_of_one_library_changes_it(library, monkeypatch):
+    """An upgrade of whatever a server may run with makes it an old one, TensorFlow's too."""
+    before, real = fingerprint([]), importlib.metadata.version
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0" if name == library else real(name))
+    assert fingerprint([]) != before

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import http.server
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +23,7 @@ from tasks.channels import local, look, process
 from tasks.channels.backend import Wanted
 from tasks.channels.client import Client
 from tasks.channels.files import ChannelFiles
+from tasks.release.reader import Release
 
 BLANK = np.zeros((1, 28, 28), np.float32)
 
@@ -101,6 +104,35 @@ def test_another_version_is_swapped_in_the_same_process(backend, put, models):
     put(2, max_images=5)
     assert backend.current("production").wanted.max_images == 5
     assert server_pid(backend) == pid
+
+
+def test_a_release_made_anew_under_its_number_is_loaded(backend, put, models):
+    """Where a version's folder holds another release than the served one, the next put serves that one."""
+    put(1)
+    pid = server_pid(backend)
+    shutil.rmtree(models / "mnist" / "1")
+    serving = backend.current("production")
+    assert (serving.healthy, serving.detail) == (False, "version 1, which it serves, is not on the disk")
+    shutil.copytree(models / "candidates" / "mnist" / "2", models / "mnist" / "1")
+    serving = backend.current("production")
+    assert (serving.healthy, serving.detail) == (
+        False,
+        "the version 1 that it serves is not that on the disk",
+    )
+    golden = Release(models / "mnist" / "1").golden
+    with Client(put(1)) as client:
+        np.testing.assert_allclose(
+            client.predict(golden["imgs"]).outputs["logits"], golden["logits"], 1e-4, 1e-5
+        )
+    assert backend.current("production").healthy
+    assert server_pid(backend) == pid
+
+
+def test_a_promoted_candidate_is_the_version_that_the_stage_serves(backend, put, models):
+    """The stage's version may move from the candidates to the releases."""
+    put(2, "stage")
+    (models / "candidates" / "mnist" / "2").rename(models / "mnist" / "2")
+    assert backend.current("stage").healthy
 
 
 def test_production_serves_no_candidate(backend, put):
@@ -315,6 +347,54 @@ def test_a_server_of_another_models_root_is_a_stranger(backend, put, make_backen
     assert backend.current("production").healthy
 
 
+@contextmanager
+def impostor(port: int, health: dict[str, object]):
+    """Somebody else on the port, who answers every request with this."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(health).encode())
+
+        def log_message(self, *arguments):
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["a pid", "no pid"])
+def test_a_pid_in_an_answer_is_not_trusted(backend, put, as_text):
+    """Whoever answers like the channel's server ends no process of its choice: it is a stranger."""
+    sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    health = {
+        "pid": str(sleeper.pid) if as_text else sleeper.pid,
+        "document": str(ChannelFiles(backend.folder, "production").document),
+        "start": "",
+        "settled": "",
+        "version": 1,
+        "runtime": "litert",
+        "digest": "",
+        "error": "",
+    }
+    with impostor(backend.ports["production"], health):
+        message = rf"held by something that .* process {sleeper.pid}|held by something that gives '\d+'"
+        with pytest.raises(Surroundings, match=message):
+            backend.check("production")
+        with pytest.raises(Surroundings, match=message):
+            put(1)
+        backend.remove("production")
+    assert sleeper.poll() is None
+    sleeper.communicate()
+
+
 def test_an_address_that_is_not_of_this_machine_is_a_clear_error(make_backend):
     """check tells that the host cannot be listened on, before any training."""
     backend = make_backend(host="192.0.2.1")
@@ -349,11 +429,12 @@ def test_a_deadline_is_kept_and_the_log_is_told(backend):
     assert process.listener_on(backend.ports["stage"]) is None
 
 
-def test_a_server_that_ends_at_once_is_told_with_its_log(make_backend, tmp_path):
+def test_a_server_that_ends_at_once_is_told_with_its_log(backend):
     """A server that cannot start is not waited for until the deadline."""
-    backend = make_backend(token_file=tmp_path / "token")
-    with pytest.raises(Surroundings, match=r"ended before it was ready: .*the token file .* cannot be read"):
-        backend.put("stage", Wanted(2), deadline_seconds=60, should_stop=lambda: False)
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", backend.ports["stage"]))
+        with pytest.raises(Surroundings, match=r"ended before it was ready: .* cannot be listened on"):
+            backend.put("stage", Wanted(2), deadline_seconds=60, should_stop=lambda: False)
     assert backend.current("stage") is None
 
 

@@ -221,3 +221,23 @@ def test_limits_change_without_loading_again(start):
         assert server.process.poll() is None
     assert server.predict(np.zeros((2, 28, 28))).status_code == 200
     assert server.log.read_text().count("is served by") == 1
+
+
+def test_a_version_made_anew_is_loaded_anew(tmp_path, releases):
+    """Asked again for the same version, the keeper loads it where its manifest has become another."""
+    document, home = tmp_path / "channel.json", tmp_path / "home"
+    shutil.copytree(releases / "1", home / "1")
+    document.write_bytes(b'{"version": 1}')
+    keeper = Keeper(document, [home], threads=1)
+    asyncio.run(keeper.obey())
+    before = keeper.loaded
+    shutil.rmtree(home / "1")
+    document.write_bytes(b'{"version": 1, "max_images": 5}')
+    asyncio.run(keeper.obey())
+    assert "version 1 is not in" in keeper.error
+    assert keeper.loaded is before
+    shutil.copytree(releases / "2", home / "1")
+    document.write_bytes(b'{"version": 1, "max_images": 55}')
+    asyncio.run(keeper.obey())
+    assert (keeper.version, keeper.error) == (1, "")
+    assert keeper.loaded.digest != before.digest

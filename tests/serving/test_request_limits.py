@@ -8,8 +8,12 @@ import socket
 from contextlib import ExitStack, suppress
 
 import httpx
+import numpy as np
 import pytest
 
+from settings.errors import WrongInput
+from tasks.channels.backend import Endpoint
+from tasks.channels.client import Client
 from tasks.serving import limits
 from tasks.serving.limits import Admission, Refusal
 
@@ -152,6 +156,17 @@ def test_a_token_is_asked_for_where_one_is_set(start, tmp_path):
     assert server.http.get("/v1/models/mnist").status_code == 401
     right = server.http.post(PREDICT, json={"instances": []}, headers={"authorization": "Bearer secret"})
     assert right.status_code == 200
+
+
+def test_a_client_with_the_token_is_let_in(start, tmp_path):
+    """The client sends its token; without one it is told that a token is needed."""
+    (tmp_path / "token").write_text("secret")
+    server = start("--token-file", str(tmp_path / "token"))
+    endpoint = Endpoint(str(server.http.base_url), "mnist")
+    with Client(endpoint, token="secret") as client:
+        assert client.predict(np.zeros((1, 28, 28))).version == 1
+    with Client(endpoint) as client, pytest.raises(WrongInput, match="answers 401: a token is needed"):
+        client.status()
 
 
 @pytest.mark.parametrize("content", [None, "\n"], ids=["missing", "empty"])
