@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 from flows.commands.arguments import add_name, workplace_of
 from tasks.channels.backend import Channel
+from tasks.channels.local import CHANNELS
 from tasks.store.lock import run_lock
 
 
@@ -14,16 +16,29 @@ def run(arguments: Sequence[str]) -> int:
     """Stop what runs, and wait until it has ended."""
     parser = argparse.ArgumentParser(
         prog="slipway stop",
-        description="Stop the model servers of this machine: what is in flight is answered.",
+        description="Stop the model servers of this machine, of every model unless --name names one: what is "
+        "in flight is answered.",
     )
     add_name(parser)
     options = parser.parse_args(arguments)
+    named = options.name is not None
     place = workplace_of(options)
     channels: tuple[Channel, ...] = ("stage", "production")
+    names = {options.name} if named else {options.name, *models(place.store.models_root / CHANNELS)}
     with run_lock(place.store.models_root, what="a stop"):
-        for channel in channels:
-            serving = place.backend.current(channel)
-            place.backend.remove(channel)
-            what = "nothing was running" if serving is None else f"version {serving.version} stopped"
-            print(f"{channel:<10}  {what}")
+        for name in sorted(names):
+            options.name = name
+            backend = workplace_of(options).backend
+            for channel in channels:
+                serving = backend.current(channel)
+                backend.remove(channel)
+                what = "nothing was running"
+                if serving is not None:
+                    what = f"version {serving.version} of {name} stopped"
+                print(f"{channel:<10}  {what}")
     return 0
+
+
+def models(folder: Path) -> list[str]:
+    """Give the names of the models that have channels."""
+    return [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []

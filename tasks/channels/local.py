@@ -19,6 +19,7 @@ from tasks.channels.look import Found, is_server_of, look
 
 logger = logging.getLogger(__name__)
 
+CHANNELS = "channels"  # below the models' root, with a folder for each model
 PORT_VARIABLES = {"stage": "STAGE_PORT", "production": "PRODUCTION_PORT"}
 END_SECONDS = 15.0  # above the server's own bound for what is in flight
 UNDO_SECONDS = 15.0
@@ -37,7 +38,7 @@ class LocalBackend:
         host: str,
         ports: Mapping[Channel, int],
     ) -> None:
-        self.folder = models_root.absolute() / "channels"
+        self.folder = models_root.absolute() / CHANNELS / name
         self.name = name
         self.releases = releases.absolute()
         self.candidates = candidates.absolute()

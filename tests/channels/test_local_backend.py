@@ -81,7 +81,7 @@ def test_put_starts_the_server(backend, put, models):
     assert serving.wanted == Wanted(1)
     assert serving.endpoint == endpoint
     assert len(serving.digest) == 64
-    document = json.loads((models / "channels" / "production.json").read_bytes())
+    document = json.loads((models / "channels" / "mnist" / "production.json").read_bytes())
     assert document == {"version": 1, "runtime": "litert", "max_request_mib": 32, "max_images": 10_000}
 
 
@@ -446,4 +446,18 @@ def test_a_damaged_document_is_mended(backend, put):
         pass
     assert backend.current("production").version == 1
     put(1)
+    assert backend.current("production").healthy
+
+
+def test_another_model_leaves_this_ones_channel_alone(backend, put, models):
+    """A second model with the same ports is told who has them, and the first one goes on being served."""
+    put(1)
+    other = local.LocalBackend(
+        models, "letters", models / "letters", models / "candidates" / "letters", backend.host, backend.ports
+    )
+    with pytest.raises(Surroundings, match=r"held by the model server of .*/channels/mnist/production\.json"):
+        other.check("production")
+    with pytest.raises(Surroundings, match="is held by"):
+        other.put("production", Wanted(1), deadline_seconds=5, should_stop=lambda: False)
+    other.remove("production")
     assert backend.current("production").healthy

@@ -33,11 +33,11 @@ def spoil_history(models: Path) -> None:
 
 
 def spoil_document(models: Path) -> None:
-    (models / "channels" / "production.json").write_bytes(b"\xff{")
+    (models / "channels" / "mnist" / "production.json").write_bytes(b"\xff{")
 
 
 def spoil_note(models: Path) -> None:
-    (models / "channels" / "production.server.json").write_bytes(b"\xff[")
+    (models / "channels" / "mnist" / "production.server.json").write_bytes(b"\xff[")
 
 
 def spoil_engine_records(models: Path) -> None:

@@ -106,7 +106,7 @@ def test_until(place):
     )
     place.deliver(until="judged")
     assert place.events() == [("exported", 1), ("staged", 1), ("staged", 1), ("judged", 1)]
-    assert not (place.models / "channels" / "production.json").exists()
+    assert not (place.models / "channels" / "mnist" / "production.json").exists()
 
 
 def test_killed_production_is_mended(delivered):

@@ -172,8 +172,8 @@ def test_the_plain_commands_with_production_up_crashed_and_stopped(delivered):
     delivered.run(DELIVER).done()
     assert delivered.served_version() == 1
 
-    assert "version 1 stopped" in delivered.run("-m", "flows", "stop").done()
+    assert "version 1 of mnist stopped" in delivered.run("-m", "flows", "stop").done()
     code, said = delivered.run(*status).end()
     assert (code, said.split()) == (3, ["stage", "nothing", "production", "nothing"])
-    document = delivered.models / "channels" / "production.json"
+    document = delivered.models / "channels" / "mnist" / "production.json"
     assert not document.exists(), json.loads(document.read_bytes())

@@ -152,7 +152,7 @@ def test_stale_server_on_the_stage(delivered, tmp_path, monkeypatch):
     stranger = open_workplace(read_places(environ, other), "mnist").backend
     stranger.put("stage", Wanted(1), deadline_seconds=30, should_stop=lambda: False)
     try:
-        with pytest.raises(Surroundings, match=f"model server of {other}/models/channels/stage.json"):
+        with pytest.raises(Surroundings, match=f"model server of {other}/models/channels/mnist/stage.json"):
             delivered.deliver(classifier={"steps": 150})
     finally:
         stranger.remove("stage")

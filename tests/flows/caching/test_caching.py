@@ -269,7 +269,7 @@ def test_a_stopped_server(quick):
 
 
 def test_a_champion_that_is_lost(quick):
-    """A version in production whose folder is gone is named, with the way on; nothing is judged without it."""
+    """A version in production whose folder is gone is named, with the way on."""
     shutil.rmtree(quick.models / "mnist" / "1")
     with pytest.raises(Surroundings, match=r"version 1, .* is not in .*--judging\.champion false"):
         quick.deliver(classifier={"steps": 7})
