@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -63,7 +64,7 @@ def stop_in_order() -> Iterator[None]:
             ask()
             asked_by.append(number)
             threading.Thread(target=remind, name="remind", daemon=True).start()
-        elif not _sheltered and not interrupted:
+        elif not _sheltered and not interrupted and not in_finalizer(frame):
             interrupted = True
             over.set()
             interrupt(asked_by[0], frame)
@@ -93,6 +94,15 @@ def stop_in_order() -> Iterator[None]:
             raise
         finally:
             over.set()
+
+
+def in_finalizer(frame: FrameType | None) -> bool:
+    """Tell whether a frame belongs to a finalizer: Python prints what is raised there, and goes on."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__" or frame.f_code.co_filename == weakref.__file__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from tasks.release.signatures import Signed
 
 _FUNCTION = re.compile(r"\b__inference_\w+_(\d+)\b")
 _ARGUMENT_NAME = "_user_specified_name"
+_CONFIGURATION = "config_proto"
 
 
 def write(folder: Path, signed: Signed) -> None:
@@ -29,8 +30,9 @@ def write(folder: Path, signed: Signed) -> None:
 def normalised(serialised: bytes) -> bytes:
     """Give the same SavedModel without what depends on the process that saved it.
 
-    TensorFlow numbers functions by a counter of the whole process: the same model saved after a training
-    and in a fresh process would differ. Here the functions are numbered from 0 and stand in order of name.
+    TensorFlow numbers functions by a counter of the whole process and notes its threads at each call: the
+    same model saved after a training and in a fresh process would differ. Here the functions are numbered
+    from 0 and stand in order of name, and a call is configured by whoever runs it.
     """
     saved_model: Any = saved_model_pb2.SavedModel()
     saved_model.ParseFromString(serialised)
@@ -46,4 +48,7 @@ def normalised(serialised: bytes) -> bytes:
             # Of a captured variable: its number in the process, a name for error messages.
             if _ARGUMENT_NAME in argument.attr and argument.attr[_ARGUMENT_NAME].s.isdigit():
                 del argument.attr[_ARGUMENT_NAME]
+        for node in (*meta_graph.graph_def.node, *(node for each in library for node in each.node_def)):
+            if _CONFIGURATION in node.attr:
+                node.attr[_CONFIGURATION].s = b""  # threads and devices of the process, not of the model
     return bytes(saved_model.SerializeToString(deterministic=True))

@@ -108,7 +108,10 @@ def test_settings_reach_the_graph(
 
 
 def test_same_bytes(tmp_path: Path, released: Path, export_inputs: dict[str, Any]) -> None:
-    """The same inputs give the same bytes, in this process with its used-up counters and in a fresh one."""
+    """The same inputs give the same bytes, in this process with its used-up counters and in a fresh one.
+
+    The fresh one has the threads of a training.
+    """
     again, fresh = tmp_path / "again", tmp_path / "fresh"
     again.mkdir()
     export(again, **export_inputs)
@@ -121,6 +124,8 @@ def test_same_bytes(tmp_path: Path, released: Path, export_inputs: dict[str, Any
     code = (
         "import json, sys, numpy\n"
         "from pathlib import Path\n"
+        "from tasks.models.hardware import configure_threads\n"
+        "configure_threads()\n"
         "from tasks.release.export import export\n"
         "arguments = json.loads(sys.argv[1])\n"
         "arguments |= {name: Path(arguments[name]) for name in ('classifier', 'concept')}\n"
