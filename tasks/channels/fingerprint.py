@@ -15,7 +15,7 @@ SHARED = (
     "tasks/release/reader.py",
     "tasks/store/files.py",
 )
-LIBRARIES = ("ai-edge-litert", "h11", "numpy", "orjson", "starlette", "tensorflow", "uvicorn")
+LIBRARIES = ("ai-edge-litert", "httptools", "numpy", "orjson", "starlette", "tensorflow", "uvicorn")
 
 
 def fingerprint(arguments: Sequence[str]) -> str:

@@ -1,0 +1,137 @@
+"""A client's connection: uvicorn's HTTP/1.1 protocol with limits of time and size, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+STALLED_SECONDS = 30.0  # an answer of which the client takes nothing
+FAREWELL_SECONDS = 0.25  # after SIGTERM: clients with a request on its way are told to close, not cut off
+LARGEST_HEAD_BYTES = 16 * 1024
+
+
+class Gathered:
+    """A transport that joins what is written in one turn: head and body of an answer leave in one call."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._pieces: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send `data` with the next flush, at the latest when the event loop comes round."""
+        if not self._pieces:
+            self._loop.call_soon(self.flush)
+        self._pieces.append(data)
+
+    def flush(self) -> None:
+        """Send what was written."""
+        if self._pieces:
+            data = b"".join(self._pieces)
+            self._pieces.clear()
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Send what was written, and close."""
+        self.flush()
+        self._transport.close()
+
+
+class Connection(HttpToolsProtocol):
+    """A connection with limits on what it receives and when, which ends politely."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.receiving_since: float | None = None
+        self.beside_bodies = 0  # bytes since the last of a body: an unfinished head, or trailers
+        self.unsent = 0
+        self.unsent_since = 0.0
+        self.leaving = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.gathered = Gathered(transport, self.loop)
+        super().connection_made(cast("asyncio.Transport", self.gathered))
+        self.receiving_since = self.loop.time()
+
+    def data_received(self, data: bytes) -> None:
+        if self.receiving_since is None:
+            self.receiving_since = self.loop.time()
+        self.beside_bodies += len(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
+        if self.beside_bodies > LARGEST_HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response(f"The head of the request exceeds {LARGEST_HEAD_BYTES} bytes.")
+        if self.leaving and self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    def _parse(self, data: bytes) -> None:
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                # No other protocol is spoken here. The parser leaves a request that wishes for one without
+                # its body, so it is read again without the wish: Java's client sends such by default.
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+                data = self._head_without_upgrade() + data[upgrade.args[0] :]
+                continue
+            except httptools.HttpParserError:
+                self.send_400_response("Invalid HTTP request received.")
+            return
+
+    def _head_without_upgrade(self) -> bytes:
+        lines = [b"%b %b HTTP/1.1" % (self.scope["method"].encode(), self.url)]
+        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def on_headers_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+        elif (method := self.parser.get_method()) == b"CONNECT":
+            raise ValueError("this is no proxy")  # the parser makes it an HttpParserError
+        else:
+            self.scope["method"] = method.decode()
+
+    def on_body(self, body: bytes) -> None:
+        self.beside_bodies = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return  # it is read again
+        self.receiving_since = None
+        self.beside_bodies = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self.gathered.flush()
+        super().on_response_complete()
+        if self.expect_100_continue and self.cycle.more_body:
+            # The client, refused before it sent the body, may send it or leave it out: nobody can tell.
+            self.transport.close()
+
+    def overdue(self, now: float, receive_seconds: float) -> bool:
+        """Tell whether the client sends its request, or takes its answer, too slowly."""
+        waiting = self.transport.get_write_buffer_size()
+        if waiting != self.unsent or not waiting:
+            self.unsent, self.unsent_since = waiting, now
+        slow = self.receiving_since is not None and now - self.receiving_since > receive_seconds
+        return slow or now - self.unsent_since > STALLED_SECONDS
+
+    def shutdown(self) -> None:
+        """End the connection after its next answer, or after a moment without a request."""
+        self.leaving = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self.loop.call_later(FAREWELL_SECONDS, self._leave)
+
+    def _leave(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
