@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import urllib.error
@@ -29,13 +30,28 @@ def ready_prefect(models_root: Path, what: str) -> Iterator[None]:
     if url := os.environ.get(API_URL):
         check_server(url)
     with run_lock(models_root, what=what):
-        find_server()
-        from prefect.exceptions import TerminationSignal
+        with garbage_kept():
+            find_server()
+            from prefect.exceptions import TerminationSignal
 
         try:
             yield
         except TerminationSignal:  # what Prefect makes of SIGTERM
             raise KeyboardInterrupt from None
+
+
+@contextmanager
+def garbage_kept() -> Iterator[None]:
+    """Collect no garbage while modules are imported: what they make stays, and to look for it takes long.
+
+    What is there at the end of the block is not looked at again.
+    """
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def find_server() -> None:
