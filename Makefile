@@ -57,12 +57,16 @@ docs: env ## write docs/settings.md from the models of the settings
 	$(BIN)/python -m settings.document > docs/settings.md.new
 	mv docs/settings.md.new docs/settings.md
 
+SERVE_NEEDS := ai-edge-litert httptools numpy orjson starlette uvicorn # what the model server's image holds
+
 lock: ## resolve the dependencies anew
 	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
 	UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes pyproject.toml --output-file requirements.lock
 	UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --extra test pyproject.toml --constraints requirements.lock --output-file requirements-test.lock
+	printf '%s\n' $(SERVE_NEEDS) | UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal \
+		--python-version 3.11 --generate-hashes - --constraints requirements.lock --output-file requirements-serve.lock
 
 clean: ## remove the environment and caches; data, releases and production stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
