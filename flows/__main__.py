@@ -20,6 +20,7 @@ COMMANDS = {
     "status": "say what the channels serve",
     "history": "say what happened to the versions",
     "stop": "stop the servers of this machine",
+    "register": "register the deployments in a Prefect server, from inside a cluster",
 }
 
 INTERRUPTED = f"slipway: interrupted; {GOES_ON}"

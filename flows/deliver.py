@@ -96,8 +96,12 @@ def deliver(
         prepare(place, data)
         gathered = gather(place, data, timeline)
         dataset = gathered.dataset
-        classifier_weights = timeline.run(train_classifier, place, dataset, data, classifier)
-        concept_weights = timeline.run(train_concept, place, dataset, data, concept)
+        classifier_weights, concept_weights = timeline.run_all(
+            (train_classifier, (place, dataset, data, classifier)),
+            (train_concept, (place, dataset, data, concept)),
+            # On one machine each training keeps all cores busy; pods of their own may stand on several nodes.
+            at_once=place.runner == "kubernetes",
+        )
         release = timeline.run(
             export, place, dataset, classifier_weights, concept_weights, data, concept, judging
         )

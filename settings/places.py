@@ -36,6 +36,7 @@ def _absolute(path: Path | None, info: ValidationInfo) -> Path | None:
 Folder = Annotated[Path, AfterValidator(_absolute)]
 OptionalFolder = Annotated[Path | None, AfterValidator(_absolute)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
+Runner = Literal["local", "kubernetes"]
 
 
 class Places(BaseModel):
@@ -60,8 +61,18 @@ class Places(BaseModel):
     dataset_folder: OptionalFolder = Field(
         None, description="a folder with published files of datasets, searched before the network"
     )
-    backend: Literal["local"] = Field("local", description="where the channels are served")
-    runner: Literal["local"] = Field("local", description="where the networks are trained")
+    backend: Literal["local", "kubernetes"] = Field(
+        "local", description="where the channels are served: by processes of this machine, or by Deployments"
+    )
+    runner: Runner = Field(
+        "local",
+        description="where the networks are trained: in the process of the run, or each in a pod of its own",
+    )
+    namespace: str = Field(
+        "",
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$",
+        description="the Kubernetes namespace of the channels; if not set, that of the pod",
+    )
     host: str = Field(
         "127.0.0.1",
         pattern=r"^[A-Za-z0-9.:_-]+$",
@@ -92,6 +103,7 @@ VARIABLES: Mapping[str, str] = {
     "DATASET_FOLDER": "dataset_folder",
     "BACKEND": "backend",
     "RUNNER": "runner",
+    "NAMESPACE": "namespace",
     "SERVING_HOST": "host",
     "STAGE_PORT": "stage_port",
     "PRODUCTION_PORT": "production_port",

@@ -19,7 +19,7 @@ from tasks.judging.verdict import load_verdict
 from tasks.models.loading import load_tensorflow
 from tasks.release.reader import Release
 from tasks.release.registry import Registry
-from tasks.stage import ROLLOUT_SECONDS, wanted
+from tasks.stage import wanted
 from tasks.steps import scores_key, verdict_key
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
@@ -81,7 +81,10 @@ def judge(
 
         def work(folder: Path) -> None:
             endpoint = place.backend.put(
-                "stage", wanted(of, serving), deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop
+                "stage",
+                wanted(of, serving),
+                deadline_seconds=place.backend.rollout_seconds,
+                should_stop=should_stop,
             )
             with Client(endpoint) as client:
                 answered = score_sets(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from settings.hyperparameters import JudgingSettings, ServingSettings
 from tasks.channels.rollout import roll_out
 from tasks.release.history import EventName, History
-from tasks.stage import ROLLOUT_SECONDS, wanted
+from tasks.stage import wanted
 from tasks.stopping import should_stop
 from tasks.workplace import Workplace
 
@@ -50,7 +50,7 @@ def promote(
         place.backend,
         place.registry,
         wanted(version, serving),
-        deadline_seconds=ROLLOUT_SECONDS,
+        deadline_seconds=place.backend.rollout_seconds,
         rtol=judging.parity_rtol,
         atol=judging.parity_atol,
         should_stop=should_stop,

@@ -16,8 +16,6 @@ from tasks.workplace import Workplace
 
 logger = logging.getLogger(__name__)
 
-ROLLOUT_SECONDS = 60.0  # a server that is not ready by then will not be
-
 
 def wanted(version: int, serving: ServingSettings) -> Wanted:
     """Give the document of a channel that serves a version."""
@@ -47,7 +45,10 @@ def stage(
         logger.info("version %s is judged already: the stage is not needed", version)
         return Staged(url=None, changed=False)
     endpoint = place.backend.put(
-        "stage", wanted(version, serving), deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop
+        "stage",
+        wanted(version, serving),
+        deadline_seconds=place.backend.rollout_seconds,
+        should_stop=should_stop,
     )
     place.registry.history.append("staged", version, release.digest, "to be judged")
     logger.info("version %s is on the stage at %s", version, endpoint.url)

@@ -11,6 +11,9 @@ from prefect.tasks import Task
 
 from tasks.stopping import stop_here
 
+Call = tuple[Task[..., Any], tuple[Any, ...]]
+"""A task and its arguments."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -37,7 +40,25 @@ class Timeline:
         stop_here(task.name)
         start = time.perf_counter()
         state = cast("State[Any]", task(*arguments, return_state=True))
-        self.add(task.name, state, time.perf_counter() - start)
+        return self.take(task, state, time.perf_counter() - start)
+
+    def run_all(self, *calls: Call, at_once: bool) -> list[Any]:
+        """Call tasks, at the same time or in turn, each as `run` does; give their results in this order."""
+        if not at_once:
+            return [self.run(task, *arguments) for task, arguments in calls]
+        stop_here(" and ".join(task.name for task, _ in calls))
+        start = time.perf_counter()
+        futures = [task.submit(*arguments) for task, arguments in calls]
+        seconds = []
+        for future in futures:
+            future.wait()
+            seconds.append(time.perf_counter() - start)
+        ended = zip(calls, futures, seconds, strict=True)
+        return [self.take(task, future.state, taken) for (task, _), future, taken in ended]
+
+    def take(self, task: Task[..., Any], state: State[Any], seconds: float) -> Any:
+        """Write down how a task ended, and give its result or raise its error."""
+        self.add(task.name, state, seconds)
         result = state.result()
         if getattr(result, "changed", True) is False:
             self.entries[-1] = replace(self.entries[-1], how="unchanged")

@@ -1,4 +1,7 @@
-"""train-classifier and train-concept: the two networks, on all training images but the held-out ones."""
+"""train-classifier and train-concept: the two networks, on all training images but the held-out ones.
+
+The runner of the workplace decides where: here, or in a pod for each. The keys are the same.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSe
 from tasks.caching import ArtifactPolicy
 from tasks.datasets.selection import training_images
 from tasks.models.loading import load_tensorflow
+from tasks.pods import train_in_pod
 from tasks.steps import classifier_key, concept_key
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
@@ -28,6 +32,8 @@ def train_classifier(
 ) -> Artifact:
     """Give the trained classifier: weights and learning curve."""
     key = classifier_key(dataset, data, classifier)
+    if place.runner == "kubernetes":
+        return train_in_pod(place, "classifier", key, dataset, data=data, classifier=classifier)
 
     def work(folder: Path) -> None:
         load_tensorflow()
@@ -58,6 +64,8 @@ def train_concept(
 ) -> Artifact:
     """Give the trained concept autoencoder: weights and learning curve."""
     key = concept_key(dataset, data, concept)
+    if place.runner == "kubernetes":
+        return train_in_pod(place, "concept", key, dataset, data=data, concept=concept)
 
     def work(folder: Path) -> None:
         load_tensorflow()

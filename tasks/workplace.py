@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from settings.places import Places
+from settings.places import Places, Runner
 from tasks.channels.backend import Backend
+from tasks.channels.cluster import Cluster
+from tasks.channels.kubernetes import KubernetesBackend
 from tasks.channels.local import LocalBackend
 from tasks.datasets.catalogue import CATALOGUE
 from tasks.release.registry import Registry
@@ -20,6 +22,7 @@ class Workplace:
     store: Store
     registry: Registry
     backend: Backend
+    runner: Runner
     local_folders: tuple[Path, ...]  # searched for published files before any source is asked
 
 
@@ -31,18 +34,26 @@ def open_workplace(places: Places, name: str) -> Workplace:
         candidates=places.models_root / "candidates" / name,
         receipts=places.models_root / "receipts" / name,
     )
-    backend = LocalBackend(
-        models_root=places.models_root,
-        name=name,
-        releases=registry.releases,
-        candidates=registry.candidates,
-        host=places.host,
-        ports={"stage": places.stage_port, "production": places.production_port},
-    )
     store = Store(
         data_root=places.data_root,
         models_root=places.models_root,
         dataset_homes={dataset: places.dataset_home(dataset) for dataset in CATALOGUE},
     )
     folders = (places.dataset_folder,) if places.dataset_folder is not None else ()
-    return Workplace(store, registry, backend, folders)
+    return Workplace(store, registry, open_backend(places, registry), places.runner, folders)
+
+
+def open_backend(places: Places, registry: Registry) -> Backend:
+    """Give the backend of the channels; Surroundings where it does not work from here."""
+    if places.backend == "kubernetes":
+        return KubernetesBackend(
+            Cluster(places.namespace), registry.name, registry.releases, registry.candidates
+        )
+    return LocalBackend(
+        models_root=places.models_root,
+        name=registry.name,
+        releases=registry.releases,
+        candidates=registry.candidates,
+        host=places.host,
+        ports={"stage": places.stage_port, "production": places.production_port},
+    )

@@ -51,6 +51,9 @@ class Serving:
 class Backend(Protocol):
     """Brings channels to serve versions."""
 
+    rollout_seconds: float
+    """How long a rollout may take: a server that is not ready by then will not be."""
+
     def put(
         self,
         channel: Channel,

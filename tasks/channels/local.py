@@ -29,6 +29,8 @@ POLL_SECONDS = 0.02
 class LocalBackend:
     """The backend for one model on this machine; see Backend for what the methods promise."""
 
+    rollout_seconds = 60.0
+
     def __init__(
         self,
         models_root: Path,

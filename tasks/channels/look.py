@@ -43,7 +43,7 @@ def look(host: str, port: int, document: Path) -> Found:
 
 def _look_once(host: str, port: int, document: Path) -> Found:
     try:
-        health = _ask(host, port)
+        health = ask(host, port)
     except ConnectionRefusedError:
         return Found("nothing")
     if health is not None:
@@ -76,7 +76,7 @@ def is_server_of(pid: int, document: Path) -> bool:
     return "tasks.serving" in command and str(document) in command
 
 
-def _ask(host: str, port: int) -> dict[str, Any] | None:
+def ask(host: str, port: int) -> dict[str, Any] | None:
     """Give what a model server says of itself; None if whoever listens is none, or does not answer."""
     connection = http.client.HTTPConnection(host, port, timeout=ASK_SECONDS)
     try:

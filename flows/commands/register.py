@@ -1,0 +1,105 @@
+"""`slipway register`: the work pool, the deployments and the automations, in a Prefect server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flows.commands.engine import API_URL, check_server
+from settings.errors import Surroundings, WrongInput
+
+DEPLOYMENTS = Path(__file__).resolve().parents[2] / "deployments"
+POOL = "slipway"
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Register; what is registered already is brought up to date."""
+    parser = argparse.ArgumentParser(
+        prog="slipway register",
+        description="Register the work pool, the deployments and the automations in the Prefect server that "
+        f"{API_URL} names. Defaults of parameters are those of the code.",
+    )
+    parser.add_argument("--image", required=True, help="the image of the flows")
+    parser.add_argument(
+        "--namespace", default=os.environ.get("NAMESPACE", ""), help="of the Jobs (default: NAMESPACE)"
+    )
+    options = parser.parse_args(arguments)
+    if not options.namespace:
+        raise WrongInput("no namespace is named: give --namespace, or set NAMESPACE")
+    if not (url := os.environ.get(API_URL)):
+        raise WrongInput(f"no Prefect server is named: set {API_URL}")
+    check_server(url)
+    register_pool(options.image, options.namespace)
+    print(f"work pool   {POOL}: image {options.image}, namespace {options.namespace}")
+    for deployment in register_deployments():
+        print(f"deployment  {deployment}")
+    for automation in register_automations():
+        print(f"automation  {automation}")
+    return 0
+
+
+def job_template(image: str, namespace: str) -> dict[str, Any]:
+    """Give the base job template of the work pool, with the image and the namespace of its runs."""
+    template: dict[str, Any] = json.loads((DEPLOYMENTS / "job-template.json").read_text())
+    properties = template["variables"]["properties"]
+    properties["image"]["default"] = image
+    properties["namespace"]["default"] = namespace
+    return template
+
+
+def register_pool(image: str, namespace: str) -> None:
+    """Make the work pool, or bring it up to date: a worker that came first made it with another template."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.actions import WorkPoolCreate
+
+    with get_client(sync_client=True) as client:
+        pool = WorkPoolCreate(
+            name=POOL,
+            type="kubernetes",
+            description="Deliveries, each a Job.",
+            base_job_template=job_template(image, namespace),
+        )
+        client.create_work_pool(pool, overwrite=True)
+
+
+def register_deployments() -> list[str]:
+    """Register what prefect.yaml describes, as its own command does, and give the names."""
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file"]
+    # In an empty folder: the command takes the working directory for the project.
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [*command, str(DEPLOYMENTS / "prefect.yaml")],
+            cwd=folder,
+            env={"SLIPWAY_REVISION": "unknown", **os.environ, "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode:
+        raise Surroundings(f"the deployments are not registered:\n{done.stdout}{done.stderr}")
+    return re.findall(r"Deployment '(\S+)' successfully created", done.stdout)
+
+
+def register_automations() -> list[str]:
+    """Make the automations, or bring them up to date, and give their names."""
+    from prefect.client.orchestration import get_client
+    from prefect.events.schemas.automations import AutomationCore
+
+    described = json.loads((DEPLOYMENTS / "automations.json").read_text())["automations"]
+    with get_client(sync_client=True) as client:
+        for one in described:
+            wanted = AutomationCore.model_validate(one)
+            present = client.read_automations_by_name(wanted.name)
+            if present:
+                client.update_automation(present[0].id, wanted)
+            else:
+                client.create_automation(wanted)
+    return [one["name"] for one in described]

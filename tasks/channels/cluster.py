@@ -1,0 +1,122 @@
+"""The Kubernetes API as the channels need it: a few calls from inside the cluster, in plain JSON.
+
+Objects are dictionaries with the names of the manifests. Nothing here waits or decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from settings.errors import Surroundings
+
+Json = dict[str, Any]
+Result = TypeVar("Result")
+
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # what a pod is given to ask the API with
+ANSWER_SECONDS = 10.0
+MERGE = "application/merge-patch+json"
+PASSING = {429, 500, 502, 503, 504}
+
+
+class Unsteady(Surroundings):
+    """The API did not answer, or could not for now: asking again may help."""
+
+
+class Cluster:
+    """One namespace of the cluster in which this process runs."""
+
+    def __init__(self, namespace: str = "") -> None:
+        """Take the namespace of the pod where none is named; Surroundings outside of a cluster."""
+        if not (ACCOUNT / "token").is_file():
+            raise Surroundings(
+                "BACKEND=kubernetes works from inside the cluster, with the token of its account: start it "
+                "there with `prefect deployment run deliver/kubernetes`, or unset BACKEND to deliver here"
+            )
+        self.namespace = namespace or (ACCOUNT / "namespace").read_text().strip()
+
+    def deployment(self, name: str) -> Json:
+        """Give a Deployment."""
+        return self._call(
+            f"get the Deployment {name}",
+            lambda apps, core: apps.read_namespaced_deployment(
+                name, self.namespace, _request_timeout=ANSWER_SECONDS
+            ),
+        )
+
+    def patch_deployment(self, name: str, changes: Json) -> Json:
+        """Merge changes into a Deployment, in one request; give it as it is then."""
+        return self._call(
+            f"patch the Deployment {name}",
+            lambda apps, core: apps.patch_namespaced_deployment(
+                name, self.namespace, changes, _content_type=MERGE, _request_timeout=ANSWER_SECONDS
+            ),
+        )
+
+    def pods(self, labels: dict[str, str]) -> list[Json]:
+        """Give the pods with these labels, those that are ending among them."""
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        found = self._call(
+            "list pods",
+            lambda apps, core: core.list_namespaced_pod(
+                self.namespace, label_selector=selector, _request_timeout=ANSWER_SECONDS
+            ),
+        )
+        return list(found["items"])
+
+    def warnings(self, name: str) -> list[str]:
+        """Give the messages of the warnings about an object, oldest first."""
+        found = self._call(
+            "list events",
+            lambda apps, core: core.list_namespaced_event(
+                self.namespace,
+                field_selector=f"involvedObject.name={name},type=Warning",
+                _request_timeout=ANSWER_SECONDS,
+            ),
+        )
+        events = sorted(found["items"], key=lambda event: event.get("lastTimestamp") or "")
+        return [f"{event.get('reason', '')}: {event.get('message', '')}" for event in events]
+
+    def _call(self, what: str, ask: Callable[[Any, Any], Awaitable[Any]]) -> Json:
+        import aiohttp
+        from kubernetes_asyncio import client, config
+
+        async def call() -> Json:
+            config.load_incluster_config()  # type: ignore[no-untyped-call]
+            async with client.ApiClient() as api:
+                answer = await ask(client.AppsV1Api(api), client.CoreV1Api(api))
+                plain: Json = api.sanitize_for_serialization(answer)
+                return plain
+
+        try:
+            return asyncio.run(call())
+        except client.ApiException as error:
+            raise self._refused(
+                what, error.status or 0, reason_of(error.body) or str(error.reason)
+            ) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unsteady(f"the Kubernetes API does not answer: {error or type(error).__name__}") from error
+
+    def _refused(self, what: str, status: int, reason: str) -> Surroundings:
+        if status == 404:
+            return Surroundings(
+                f"cannot {what}: it is not in the namespace {self.namespace}; bring up the manifests "
+                "(kubectl apply -k deployments/kubernetes/overlays/…)"
+            )
+        if status == 403:
+            return Surroundings(
+                f"cannot {what}: {reason}; deployments/kubernetes/base/access.yaml lists the rights"
+            )
+        kind = Unsteady if status in PASSING else Surroundings
+        return kind(f"cannot {what}: the Kubernetes API answers {status}: {reason}")
+
+
+def reason_of(body: str | bytes | None) -> str:
+    """Give the message in the body of an answer of the API; empty where there is none."""
+    try:
+        return str(json.loads(body or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,253 @@
+"""Channels in a cluster: a Deployment and a Service for each, `NAME-stage` and `NAME-production`.
+
+The channel's document is an annotation of the Deployment's pod template, which the pods read as a file (the
+downward API), so one patch of one Deployment is the rollout. Between rollouts the Deployments are paused:
+no pod runs before the first delivery, and applying changed manifests replaces no pod of production.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from settings.errors import SlipwayError, Stopped, Surroundings
+from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
+from tasks.channels.cluster import Cluster, Json, Unsteady
+from tasks.channels.files import difference
+from tasks.channels.look import ask
+from tasks.channels.pods import conditions, is_ready, trouble
+
+logger = logging.getLogger(__name__)
+
+DOCUMENT = "slipway/document"  # the annotation
+PORT = 8501  # of the Services and of the pods
+POLL_SECONDS = 0.5
+UNDO_SECONDS = 90.0
+END_SECONDS = 60.0  # above a pod's grace period
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """A channel's Deployment and its pods at one moment."""
+
+    deployment: Json
+    pods: list[Json]
+
+    @property
+    def document(self) -> str:
+        """What the pods are wanted to serve; empty before the first delivery."""
+        metadata = self.deployment["spec"]["template"].get("metadata") or {}
+        return str((metadata.get("annotations") or {}).get(DOCUMENT, ""))
+
+    @property
+    def wanted(self) -> Wanted | None:
+        """The document, read; None where there is none, or it cannot be read."""
+        try:
+            return Wanted(**json.loads(self.document))
+        except (ValueError, TypeError):
+            return None
+
+    @property
+    def replicas(self) -> int:
+        """How many pods are wanted."""
+        return int(self.deployment["spec"].get("replicas", 1))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether exactly the wanted pods are there, all of the present template, and ready."""
+        status = self.deployment.get("status", {})
+        seen = status.get("observedGeneration", 0) >= self.deployment["metadata"]["generation"]
+        counts = [int(status.get(name) or 0) for name in ("replicas", "updatedReplicas", "readyReplicas")]
+        ready = [pod for pod in self.pods if is_ready(pod)]
+        return seen and {*counts, len(self.pods), len(ready)} == {self.replicas}
+
+    @property
+    def of_the_present(self) -> list[Json]:
+        """The pods that were made from the present document."""
+        return [
+            pod
+            for pod in self.pods
+            if (pod["metadata"].get("annotations") or {}).get(DOCUMENT, "") == self.document
+        ]
+
+
+class KubernetesBackend:
+    """The backend for one model in the cluster that this process runs in; see Backend for the promises."""
+
+    rollout_seconds = 180.0  # a node may have to pull the image first
+
+    def __init__(self, cluster: Cluster, name: str, releases: Path, candidates: Path) -> None:
+        self.cluster = cluster
+        self.name = name
+        self.releases = releases
+        self.candidates = candidates
+
+    def put(
+        self,
+        channel: Channel,
+        wanted: Wanted,
+        *,
+        deadline_seconds: float,
+        should_stop: Callable[[], bool],
+    ) -> Endpoint:
+        """Bring the channel to serve what is wanted, by one patch; on failure the one before is put back."""
+        deadline = time.monotonic() + deadline_seconds
+        before = self._look(channel)
+        if before.wanted == wanted and self._judge(channel, before).healthy:
+            return self.endpoint(channel)
+        self._patch(channel, document_of(wanted), replicas=max(1, before.replicas))
+        try:
+            self._wait(channel, wanted, deadline, should_stop)
+        except BaseException:
+            self._undo(channel, before, should_stop)
+            raise
+        self._pause(channel)
+        return self.endpoint(channel)
+
+    def current(self, channel: Channel) -> Serving | None:
+        """Give what the channel serves; None if nothing is meant to be served."""
+        rollout = self._look(channel)
+        if not rollout.document or not rollout.replicas:
+            return None
+        return self._judge(channel, rollout)
+
+    def remove(self, channel: Channel) -> None:
+        """Scale the channel to nothing, and wait until its pods are gone."""
+        before = self._look(channel)
+        if not before.pods and not before.document:
+            return
+        self._patch(channel, None, replicas=0, paused=True)
+        deadline = time.monotonic() + END_SECONDS
+        while self._look(channel).pods:
+            if time.monotonic() > deadline:
+                raise Surroundings(f"the pods of {channel} have not ended within {END_SECONDS:.0f} s")
+            time.sleep(POLL_SECONDS)
+        logger.info("the pods of %s have ended", channel)
+
+    def check(self, channel: Channel) -> None:
+        """Raise Surroundings unless the channel's Deployment is there and may be looked at."""
+        self._look(channel)
+
+    def endpoint(self, channel: Channel) -> Endpoint:
+        """Give where the channel answers, or would, inside the cluster."""
+        return Endpoint(f"http://{self._deployment(channel)}.{self.cluster.namespace}.svc:{PORT}", self.name)
+
+    def _judge(self, channel: Channel, rollout: Rollout) -> Serving:
+        """Compare what answers with what is wanted."""
+        endpoint, wanted = self.endpoint(channel), rollout.wanted
+        health = self._ask_service(channel)
+        version = int(health["version"]) if health else 0
+        if not rollout.is_complete:
+            detail = self._trouble(rollout) or "its pods are not those of its Deployment as it is now"
+        elif health is None:
+            detail = "its Service does not answer"
+        elif wanted is None:
+            detail = f"its document cannot be read: {rollout.document[:80]!r}"
+        elif (version, health["runtime"]) != (wanted.version, wanted.runtime):
+            detail = f"it serves version {version} by {health['runtime'] or 'nothing'}"
+        else:
+            detail = str(health["error"]) or difference(self._homes(channel), version, str(health["digest"]))
+        return Serving(version, not detail, endpoint, detail, wanted, str(health["digest"]) if health else "")
+
+    def _wait(
+        self,
+        channel: Channel,
+        wanted: Wanted | None,
+        deadline: float,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Wait until the pods of the present template alone are there and serve what is wanted."""
+        told = ""
+        while True:
+            try:
+                rollout = self._look(channel)
+                if rollout.is_complete and (not rollout.replicas or self._judge(channel, rollout).healthy):
+                    return
+                trouble_now = self._trouble(rollout)
+                refusal = self._refusal(rollout)
+            except Unsteady as error:
+                trouble_now, refusal = str(error), ""
+            if refusal:
+                raise Surroundings(f"{channel}: {refusal}")
+            if trouble_now and trouble_now != told:
+                logger.warning("%s: %s", channel, trouble_now)
+                told = trouble_now
+            version = wanted.version if wanted else "none"
+            if should_stop():
+                raise Stopped(f"stopped before {channel} served version {version}")
+            if time.monotonic() > deadline:
+                why = trouble_now or told or "its pods are not ready, and nothing tells why"
+                raise Surroundings(f"{channel} did not serve version {version} in time: {why}")
+            time.sleep(POLL_SECONDS)
+
+    def _undo(self, channel: Channel, before: Rollout, should_stop: Callable[[], bool]) -> None:
+        """Put back what was there before, and wait for it; what goes wrong then is only told.
+
+        A run that has to stop does not wait: the cluster brings it back by itself.
+        """
+        if not before.document or not before.replicas:
+            self._patch(channel, None, replicas=0, paused=True)
+            return
+        self._patch(channel, before.document, replicas=before.replicas)
+        try:
+            self._wait(channel, before.wanted, time.monotonic() + UNDO_SECONDS, should_stop)
+            self._pause(channel)
+        except SlipwayError as error:
+            logger.error("what %s served before does not come back: %s", channel, error)
+
+    def _patch(self, channel: Channel, document: str | None, *, replicas: int, paused: bool = False) -> None:
+        template = {"metadata": {"annotations": {DOCUMENT: document}}}
+        changes: Json = {"spec": {"paused": paused, "replicas": replicas, "template": template}}
+        self.cluster.patch_deployment(self._deployment(channel), changes)
+
+    def _pause(self, channel: Channel) -> None:
+        self.cluster.patch_deployment(self._deployment(channel), {"spec": {"paused": True}})
+
+    def _look(self, channel: Channel) -> Rollout:
+        deployment = self.cluster.deployment(self._deployment(channel))
+        return Rollout(deployment, self.cluster.pods(deployment["spec"]["selector"]["matchLabels"]))
+
+    def _trouble(self, rollout: Rollout) -> str:
+        """Say what keeps the wanted pods from coming."""
+        for condition in conditions(rollout.deployment):
+            if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+                return str(condition.get("message", condition.get("reason", "")))
+        told = (trouble(pod, self.cluster.warnings) for pod in rollout.of_the_present if not is_ready(pod))
+        return next(filter(None, told), "")
+
+    def _refusal(self, rollout: Rollout) -> str:
+        """Say what a server of the wanted pods says against its release; waiting would not help."""
+        for pod in rollout.of_the_present:
+            address = pod["status"].get("podIP")
+            if address and not is_ready(pod) and "deletionTimestamp" not in pod["metadata"]:
+                health = answer_of(address)
+                if health and health["error"]:
+                    return str(health["error"])
+        return ""
+
+    def _ask_service(self, channel: Channel) -> dict[str, Any] | None:
+        return answer_of(f"{self._deployment(channel)}.{self.cluster.namespace}.svc")
+
+    def _homes(self, channel: Channel) -> Sequence[Path]:
+        return [self.releases, self.candidates] if channel == "stage" else [self.releases]
+
+    def _deployment(self, channel: Channel) -> str:
+        return f"{self.name}-{channel}"
+
+
+def document_of(wanted: Wanted) -> str:
+    """Give the text of a document, the same for the same wish."""
+    return json.dumps(wanted.as_json(), sort_keys=True)
+
+
+def answer_of(host: str) -> dict[str, Any] | None:
+    """Give what the server at a host says of itself; None where none answers."""
+    try:
+        return ask(host, PORT)
+    except ConnectionRefusedError:
+        return None

@@ -1,0 +1,88 @@
+"""A training in a pod of its own: a run of the deployment train/kubernetes, which leaves it in the store."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any, Literal
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.runtime import flow_run
+from prefect.states import Cancelling
+from pydantic import BaseModel
+
+from settings.errors import Stopped, Surroundings
+from tasks.stopping import should_stop
+from tasks.store.artifacts import Artifact
+from tasks.store.keys import Key
+from tasks.workplace import Workplace
+
+logger = logging.getLogger(__name__)
+
+Network = Literal["classifier", "concept"]
+
+DEPLOYMENT = "train/kubernetes"
+POLL_SECONDS = 2.0
+REVIVAL_SECONDS = 30.0  # within which an automation starts a crashed run again
+
+
+def train_in_pod(
+    place: Workplace, network: Network, key: Key, dataset: Artifact, **settings: BaseModel
+) -> Artifact:
+    """Give the network of a key, trained by a run of its own.
+
+    A delivery that starts again, since its pod was lost, finds the run that it started before.
+    """
+    parameters: dict[str, Any] = {"network": network, "dataset": dataset.model_dump(mode="json")}
+    parameters |= {name: model.model_dump(mode="json") for name, model in settings.items()}
+    try:
+        run = run_deployment(
+            DEPLOYMENT,
+            parameters=parameters,
+            timeout=0,
+            flow_run_name=f"train-{network}",
+            idempotency_key=f"{flow_run.id}-{network}-{key.digest}",
+        )
+    except ObjectNotFound as error:
+        raise Surroundings(
+            f"RUNNER=kubernetes needs the deployment {DEPLOYMENT}, which the Prefect server does not have: "
+            "register it (make deployments), or set RUNNER=local"
+        ) from error
+    assert isinstance(run, FlowRun)  # noqa: S101 - it is a coroutine only where an event loop runs
+    logger.info("the %s is trained by the flow run %s", network, run.name)
+    with get_client(sync_client=True) as client:
+        state = await_end(client, run.id, network)
+    made = place.store.find(network, key)
+    if made is None:
+        raise Surroundings(f"the training of the {network} ended as {state.name}: {state.message}")
+    return made
+
+
+def await_end(client: SyncPrefectClient, run: UUID, network: Network) -> State[Any]:
+    """Wait for the end of a run; Stopped where this one is asked to stop. A cancelled delivery cancels it."""
+    crashed_at = 0.0
+    while True:
+        if should_stop():
+            if is_cancelled(client):
+                client.set_flow_run_state(run, Cancelling())
+            raise Stopped(f"stopped while the {network} was trained in a pod of its own")
+        state = client.read_flow_run(run).state
+        if state is not None and state.is_final():
+            if state.type != StateType.CRASHED:
+                return state
+            crashed_at = crashed_at or time.monotonic()
+            if time.monotonic() - crashed_at > REVIVAL_SECONDS:
+                return state
+        else:
+            crashed_at = 0.0
+        time.sleep(POLL_SECONDS)
+
+
+def is_cancelled(client: SyncPrefectClient) -> bool:
+    """Tell whether the flow run that this process is was cancelled, and not only moved to another pod."""
+    state = client.read_flow_run(UUID(flow_run.id)).state if flow_run.id else None
+    return state is not None and state.type in (StateType.CANCELLING, StateType.CANCELLED)
