@@ -20,6 +20,7 @@ COMMANDS = {
     "status": "say what the channels serve",
     "history": "say what happened to the versions",
     "stop": "stop the servers of this machine",
+    "attend": "end runs that cannot start, with the reason, from inside a cluster",
     "register": "register the deployments in a Prefect server, from inside a cluster",
 }
 

@@ -42,7 +42,7 @@ class Cluster:
         """Give a Deployment."""
         return self._call(
             f"get the Deployment {name}",
-            lambda apps, core: apps.read_namespaced_deployment(
+            lambda k8s, api: k8s.AppsV1Api(api).read_namespaced_deployment(
                 name, self.namespace, _request_timeout=ANSWER_SECONDS
             ),
         )
@@ -51,7 +51,7 @@ class Cluster:
         """Merge changes into a Deployment, in one request; give it as it is then."""
         return self._call(
             f"patch the Deployment {name}",
-            lambda apps, core: apps.patch_namespaced_deployment(
+            lambda k8s, api: k8s.AppsV1Api(api).patch_namespaced_deployment(
                 name, self.namespace, changes, _content_type=MERGE, _request_timeout=ANSWER_SECONDS
             ),
         )
@@ -61,17 +61,37 @@ class Cluster:
         selector = ",".join(f"{name}={value}" for name, value in labels.items())
         found = self._call(
             "list pods",
-            lambda apps, core: core.list_namespaced_pod(
+            lambda k8s, api: k8s.CoreV1Api(api).list_namespaced_pod(
                 self.namespace, label_selector=selector, _request_timeout=ANSWER_SECONDS
             ),
         )
         return list(found["items"])
 
+    def jobs(self, labels: dict[str, str]) -> list[Json]:
+        """Give the Jobs with these labels."""
+        selector = ",".join(f"{name}={value}" for name, value in labels.items())
+        found = self._call(
+            "list jobs",
+            lambda k8s, api: k8s.BatchV1Api(api).list_namespaced_job(
+                self.namespace, label_selector=selector, _request_timeout=ANSWER_SECONDS
+            ),
+        )
+        return list(found["items"])
+
+    def delete_job(self, name: str) -> None:
+        """Delete a Job and its pods."""
+        self._call(
+            f"delete the Job {name}",
+            lambda k8s, api: k8s.BatchV1Api(api).delete_namespaced_job(
+                name, self.namespace, propagation_policy="Background", _request_timeout=ANSWER_SECONDS
+            ),
+        )
+
     def warnings(self, name: str) -> list[str]:
         """Give the messages of the warnings about an object, oldest first."""
         found = self._call(
             "list events",
-            lambda apps, core: core.list_namespaced_event(
+            lambda k8s, api: k8s.CoreV1Api(api).list_namespaced_event(
                 self.namespace,
                 field_selector=f"involvedObject.name={name},type=Warning",
                 _request_timeout=ANSWER_SECONDS,
@@ -87,7 +107,7 @@ class Cluster:
         async def call() -> Json:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
             async with client.ApiClient() as api:
-                answer = await ask(client.AppsV1Api(api), client.CoreV1Api(api))
+                answer = await ask(client, api)
                 plain: Json = api.sanitize_for_serialization(answer)
                 return plain
 
