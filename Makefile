@@ -37,7 +37,7 @@ stop: env ## stop the servers of this machine
 	$(BIN)/python -m flows stop
 
 test: env-test ## run the tests (minutes)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not kubernetes"
 
 test-slow: env-test ## run the slow tests: a delivery killed at many random moments
 	$(BIN)/python -m pytest -m slow
@@ -129,8 +129,14 @@ deployments: ## register the work pool, the deployments and the automations
 deliver-kubernetes: image load manifests deployments ## deliver on the cluster: images, manifests, deployments, one delivery
 	$(IN_WORKER) prefect deployment run deliver/kubernetes --watch
 
+seed: ## copy the datasets' files of this machine (DATA=data) into the cluster, where it reaches no source
+	NAMESPACE=$(NAMESPACE) KUBECTL="$(KUBECTL)" deployments/seed.sh $(or $(DATA),data)
+
+test-kubernetes: env-test image load ## run the tests on the cluster that kubectl speaks to (20 minutes)
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -m kubernetes tests/kubernetes
+
 clean: ## remove the environment and caches; data, releases and production stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './data/*' -not -path './models/*' -prune -exec rm -rf {} +
 
-.PHONY: FORCE image load manifests deployments deliver-kubernetes help env env-test deliver rollback status stop test test-slow lint check format docs lock clean
+.PHONY: seed test-kubernetes FORCE image load manifests deployments deliver-kubernetes help env env-test deliver rollback status stop test test-slow lint check format docs lock clean

@@ -1,0 +1,75 @@
+"""A delivery on the cluster, from an empty namespace to production's answer, and what follows it."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_from_an_empty_namespace_to_an_answer_of_production(install):
+    """The commands of the walk-through end with a version in production, judged through the stage."""
+    assert install.items("pods", "-l", "app.kubernetes.io/name=model-server") == []
+    run = install.deliver().done()
+    assert install.served_version() == 1
+    assert {"train-classifier", "train-concept", "export", "stage", "judge", "promote", "report"} <= run.ran
+    receipt = json.loads(install.in_models("cat", "/models/receipts/mnist/1-1/receipt.json"))
+    assert (receipt["outcome"], receipt["settings"]["classifier"]["steps"]) == ("promoted", 200)
+    # The stage is gone again.
+    assert install.items("pods", "-l", "slipway/channel=stage") == []
+
+
+def test_a_second_delivery_trains_only_what_changed(delivered):
+    """With another setting of the classifier, the concept and the datasets are taken from the volumes."""
+    before = delivered.served_version()
+    run = delivered.deliver(classifier={"learning_rate": 0.003}).done()
+    assert "train-classifier" in run.ran
+    assert run.tasks["train-concept"] == "Cached"
+    assert {state for name, state in run.tasks.items() if name.startswith("fetch")} == {"Cached"}
+    assert delivered.served_version() == before + 1
+
+
+def test_a_failed_gate_leaves_production_as_it_is(delivered):
+    """The run is Failed with gate, measured and required, also for `prefect flow-run inspect`."""
+    version, pods = delivered.served_version(), delivered.production_pods()
+    run = delivered.deliver(judging={"min_accuracy": 0.9999})
+    state, message = run.end()
+    assert state == "FAILED"
+    assert "accuracy: measured 0." in message
+    assert "required ≥ 0.9999" in message
+    assert message in delivered.worker("env", "COLUMNS=500", "prefect", "flow-run", "inspect", run.id).replace(
+        "\n", " "
+    )
+    assert (delivered.served_version(), delivered.production_pods()) == (version, pods)
+    assert run.read()["run_count"] == 1, "a failed gate is not tried again"
+
+
+def test_applying_the_manifests_again_changes_nothing(delivered):
+    """Not even production's pods, and a second time nothing at all."""
+    pods = delivered.production_pods()
+    said = [line for line in delivered.make("manifests").splitlines() if "/" in line]
+    changed = [line for line in said if line.endswith((" created", " configured"))]
+    assert changed == []
+    assert delivered.production_pods() == pods
+
+
+def test_rollback_puts_the_version_before_back(delivered):
+    """As a run of its own deployment."""
+    before = delivered.served_version()
+    delivered.deliver(classifier={"seed": 7}).done()
+    after = delivered.served_version()
+    assert after != before
+    delivered.start("rollback", {"why": "a test"}).done()
+    assert delivered.served_version() == before
+    history = delivered.in_models("tail", "-n", "1", "/models/mnist/history.jsonl")
+    event = json.loads(history)
+    assert (event["event"], event["version"], event["why"]) == ("rolled back", before, "a test")
+
+
+def test_two_deliveries_at_once_go_one_after_the_other(delivered):
+    """The second waits for the slot of the deployment, and both end well."""
+    first = delivered.deliver(classifier={"seed": 21})
+    second = delivered.deliver(classifier={"seed": 22})
+    first.done()
+    second.done()
+    times = [(run.read()["start_time"], run.read()["end_time"]) for run in (first, second)]
+    (_, ended), (started, _) = sorted(times)
+    assert ended <= started
