@@ -1,8 +1,9 @@
-"""The routes: predict, status, metadata and health, each answer with the version that gave it."""
+"""The routes: predict, status, metadata, health and metrics, each answer with the version that gave it."""
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +17,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks.serving import v1
-from tasks.serving.engine import Engine
+from tasks.serving.engine import Answer, Engine
 from tasks.serving.keeper import Keeper
 from tasks.serving.limits import Admission, Gone, Refusal, check_token
+from tasks.serving.metrics import CONTENT_TYPE, Metrics
 from tasks.serving.release import Loaded
 from tasks.serving.tensors import Wrong
 
 logger = logging.getLogger(__name__)
 
 VERSION_HEADER = b"x-model-version"
+METRICS_PATH = "/metrics"
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def make_app(keeper: Keeper, identity: Identity, *, token: bytes | None = None) 
         *(Route(base, site.status) for base in bases),
         Route("/health/live", site.live),
         Route("/health/ready", site.is_ready),
+        Route(METRICS_PATH, site.show_metrics),
     ]
     app = Starlette(
         routes=routes,
@@ -63,6 +67,7 @@ class _Site:
     def __init__(self, keeper: Keeper, identity: Identity) -> None:
         self.keeper = keeper
         self.identity = identity
+        self.metrics = Metrics()
 
     async def live(self, request: Request) -> Response:
         return _answer({"status": "live", **vars(self.identity)})
@@ -80,6 +85,10 @@ class _Site:
             "settled": keeper.settled,
         }
         return _answer(body, 200 if keeper.ready else 503)
+
+    async def show_metrics(self, request: Request) -> Response:
+        text = self.metrics.render(self.identity.name, self.keeper)
+        return Response(text, headers={"content-type": CONTENT_TYPE})
 
     async def status(self, request: Request) -> Response:
         keeper = self.keeper
@@ -145,14 +154,14 @@ class _Predict:
             return
         headers = [
             (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(answer)),
+            (b"content-length", b"%d" % len(answer.body)),
             (VERSION_HEADER, b"%d" % version),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": answer.body})
 
-    async def answer(self, scope: Scope, receive: Receive) -> tuple[int, bytes]:
-        """Give the version that answers and the body of its answer."""
+    async def answer(self, scope: Scope, receive: Receive) -> tuple[int, Answer]:
+        """Give the version that answers and its answer."""
         if scope["method"] != "POST":
             raise HTTPException(405, headers={"allow": "POST"})
         path, limits = scope.get("path_params", {}), self.site.keeper.limits
@@ -161,31 +170,40 @@ class _Predict:
             body = await self.admission.body(scope, receive, limits.max_request_mib)
             try:
                 loaded = self.site.loaded(path)
-                return loaded.version, await self.engine.predict(body, loaded, max_images=limits.max_images)
+                started = time.perf_counter()
+                answer = await self.engine.predict(body, loaded, max_images=limits.max_images)
+                self.site.metrics.count(answer, time.perf_counter() - started)
+                return loaded.version, answer
             finally:
                 self.admission.buffered -= len(body)
 
 
 class _Envelope:
-    """Around everything: the token, the version in each answer, and the short way to predict."""
+    """Around everything: the token, the version in each answer, the count, and the short way to predict."""
 
     def __init__(self, app: Starlette, predict: _Predict, token: bytes | None) -> None:
         self.app = app
         self.predict = predict
         self.predict_path = f"/v1/models/{predict.site.identity.name}:predict"
         self.keeper = predict.site.keeper
+        self.requests = predict.site.metrics.requests
         self.token = token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        # Probes and scrapes have no token, and say nothing of what users get.
+        watching = path == METRICS_PATH or path.startswith("/health/")
+
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if not watching:
+                    self.requests[message["status"]] += 1
                 headers = message["headers"]
                 if all(name != VERSION_HEADER for name, _ in headers):
                     message["headers"] = [*headers, (VERSION_HEADER, b"%d" % self.keeper.version)]
             await send(message)
 
-        path = scope["path"]
-        if self.token is not None and not path.startswith("/health/"):
+        if self.token is not None and not watching:
             try:
                 check_token(scope, self.token)
             except Refusal as refusal:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
 
 from tasks.serving.release import Loaded
 from tasks.serving.v1 import decode, encode
 
+IN_DISTRIBUTION = "in_distribution"  # the output that tells inliers from outliers
 INLINE_BYTES = 64 * 1024  # about a dozen images, a millisecond of work
+
+
+class Answer(NamedTuple):
+    """The body of an answer, and what is counted of it."""
+
+    body: bytes
+    images: int
+    inliers: int  # both are 0 where the signature does not say what is in distribution
+    outliers: int
 
 
 class Engine:
@@ -17,15 +30,20 @@ class Engine:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="predict")
 
-    async def predict(self, body: bytes, loaded: Loaded, *, max_images: int) -> bytes:
-        """Give the body of the answer; raises Wrong when the request is."""
+    async def predict(self, body: bytes, loaded: Loaded, *, max_images: int) -> Answer:
+        """Give the answer; raises Wrong when the request is."""
         if len(body) <= INLINE_BYTES:
             return _predict(body, loaded, max_images)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, _predict, body, loaded, max_images)
 
 
-def _predict(body: bytes, loaded: Loaded, max_images: int) -> bytes:
+def _predict(body: bytes, loaded: Loaded, max_images: int) -> Answer:
     call = decode(body, loaded.signatures, max_images=max_images)
     outputs = loaded.model.run(call.signature, call.imgs)
-    return encode(call, outputs, loaded.signatures[call.signature])
+    body = encode(call, outputs, loaded.signatures[call.signature])
+    flags = outputs.get(IN_DISTRIBUTION)
+    if flags is None:
+        return Answer(body, len(call.imgs), 0, 0)
+    inliers = int(np.count_nonzero(flags))
+    return Answer(body, len(call.imgs), inliers, len(flags) - inliers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,8 @@ class Loaded:
     digest: str  # of the manifest, and so of all its files
     signatures: Mapping[str, Signature]
     model: Model
+    false_positive_rate: float  # share of images in distribution that the threshold may flag
+    since: float  # seconds since 1970
 
 
 def find_folder(version: int, homes: Sequence[Path]) -> Path:
@@ -72,7 +75,8 @@ def load(version: int, folder: Path, runtime_name: str, runtime: Runtime) -> Loa
     for name, signature in signatures.items():
         for count in (0, 1, 32):
             _try(model, name, signature, count)
-    return Loaded(version, runtime_name, digest, signatures, model)
+    rate = float(release.manifest["false_positive_rate"])
+    return Loaded(version, runtime_name, digest, signatures, model, rate, time.time())
 
 
 def _signature(name: str, described: Mapping[str, Any]) -> Signature:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from prometheus_client.parser import text_string_to_metric_families  # of Prefect's requirements
 
 PREDICT = "/v1/models/mnist:predict"
 
@@ -26,6 +27,16 @@ def eventually(condition: Callable[[], Any], *, seconds: float = 15.0) -> Any:
         assert time.monotonic() < deadline, "did not come true in time"
         time.sleep(0.01)
     return value
+
+
+def parse(text: str) -> dict[str, float]:
+    """Give the samples of a text in the format of Prometheus, read by its own client, each there once."""
+    families = list(text_string_to_metric_families(text))
+    assert all(family.documentation and family.type != "unknown" for family in families)
+    samples = [sample for family in families for sample in family.samples]
+    values = {" ".join((sample.name, *sample.labels.values())): sample.value for sample in samples}
+    assert len(values) == len(samples)
+    return values
 
 
 class ServerProcess:
@@ -73,6 +84,10 @@ class ServerProcess:
 
     def predict(self, imgs: Any, **more: Any) -> httpx.Response:
         return self.http.post(PREDICT, json={"instances": np.asarray(imgs).tolist(), **more})
+
+    def metrics(self) -> dict[str, float]:
+        """What /metrics says, by name and the values of the labels: "slipway_requests_total 200"."""
+        return parse(self.http.get("/metrics").text)
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
