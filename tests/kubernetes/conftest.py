@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import subprocess
 import time
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = os.environ.get("NAMESPACE", "slipway-test")
 OVERLAY = "tests/kubernetes/overlay"
 START_SECONDS = 20  # of the overlay: within which a run has to start
+
+FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 SMALL: Mapping[str, Mapping[str, Any]] = {
     "data": {"limit": 3_000, "held_out": 500, "outliers": ["fashion-mnist"], "made": ["blank"]},
@@ -128,8 +131,16 @@ class Run:
 
     def end(self, seconds: float = 180) -> tuple[str, str]:
         """Wait for its end; give the state's type and the message."""
-        final = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-        eventually(lambda: self.state[0] in final, f"the end of {self.id}: {self.state}", seconds)
+        eventually(lambda: self.state[0] in FINAL, f"the end of {self.id}: {self.state}", seconds)
+        return self.state
+
+    def end_for_good(self, starts: int, seconds: float = 300) -> tuple[str, str]:
+        """Wait for its end after so many starts: until then, a crash is not its end."""
+        eventually(
+            lambda: self.read()["run_count"] >= starts and self.state[0] in FINAL,
+            f"{starts} starts of {self.id}: {self.state}",
+            seconds,
+        )
         return self.state
 
     def done(self) -> Run:
@@ -229,7 +240,9 @@ class Installation:
         made = self.prefect("POST", f"/deployments/{deployment}/create_flow_run", json=body)
         return Run(self, made["id"])
 
-    def deliver(self, until: str = "promoted", variables: Mapping[str, Any] | None = None, **changed: Any) -> Run:
+    def deliver(
+        self, until: str = "promoted", variables: Mapping[str, Any] | None = None, **changed: Any
+    ) -> Run:
         """Start a delivery; `changed` holds settings over SMALL, by stage."""
         stages = {name: {**SMALL.get(name, {}), **changed.get(name, {})} for name in {*SMALL, *changed}}
         return self.start("deliver", stages | {"until": until}, **(variables or {}))
@@ -250,6 +263,42 @@ class Installation:
     def production_pods(self) -> set[str]:
         """The UIDs of production's pods."""
         return {pod["metadata"]["uid"] for pod in self.items("pods", "-l", "slipway/channel=production")}
+
+    def pod(self, image: str, *command: str, script: str = "", volume: str = "") -> subprocess.Popen[str]:
+        """Start a pod with an image (flow or serve) and a command that reads a script; it goes when it ends."""
+        deployment = {"flow": "prefect-worker", "serve": "mnist-production"}[image]
+        where = "jsonpath={.spec.template.spec.containers[0].image}"
+        name = self.kubectl("get", "deployment", deployment, "-o", where)
+        container: dict[str, Any] = {
+            "name": "pod",
+            "image": name,
+            "command": list(command),
+            "stdin": True,
+            "stdinOnce": True,
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        }
+        user = {"runAsNonRoot": True, "runAsUser": 10001, "runAsGroup": 10001}
+        spec: dict[str, Any] = {
+            "automountServiceAccountToken": False,
+            "securityContext": user | {"seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [container],
+        }
+        if volume:
+            container["volumeMounts"] = [{"name": volume, "mountPath": f"/{volume}"}]
+            spec["volumes"] = [{"name": volume, "persistentVolumeClaim": {"claimName": volume}}]
+        pod = f"test-{secrets.token_hex(3)}"
+        process = subprocess.Popen(
+            ["kubectl", "-n", self.namespace, "run", pod, "--image", name, "--restart=Never", "--rm"]
+            + ["--stdin", "--quiet", "--overrides", json.dumps({"spec": spec})],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(script)
+        process.stdin.close()
+        process.stdin = None
+        return process
 
     def in_models(self, *command: str) -> str:
         """Run a command in a pod of production, which has the volume of the models."""
@@ -289,8 +338,11 @@ def published() -> Path:
 
 def bring_up(namespace: str, published: Path, **variables: str) -> Installation:
     """Bring Slipway up in an empty namespace, with the commands of the walk-through."""
-    kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
     made = Installation(namespace)
+    if "REUSE_NAMESPACE" in os.environ:  # to work on a test: what an earlier run left is good enough
+        made.make("manifests", "deployments", **variables)
+        return made
+    kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
     made.make("manifests", **variables)
     made.make("deployments", **variables)
     made.make("seed", DATA=str(published), **variables)
@@ -311,3 +363,9 @@ def delivered(install: Installation) -> Installation:
     if not install.production_pods():
         install.deliver().done()
     return install
+
+
+@pytest.fixture
+def seed() -> int:
+    """A seed that no delivery of the namespace had: the classifier is trained with it anew."""
+    return secrets.randbelow(2**31)

@@ -1,0 +1,51 @@
+"""Asks a model server without a pause and tells what came of it; runs in a pod, with the standard library alone.
+
+    python load.py HOST PORT SECONDS THREADS
+
+Each thread keeps its connection and opens a new one where the server asks for it. Ends early when its standard
+input ends. Prints one line of JSON.
+"""
+
+import http.client
+import json
+import sys
+import threading
+import time
+from collections import Counter
+
+host, port, seconds, threads = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
+BODY = json.dumps({"instances": [[[0.5] * 28] * 28]})
+answers: Counter[str] = Counter()
+failures: list[str] = []
+over = threading.Event()
+
+
+def ask() -> None:
+    """Ask until it is over."""
+    connection = http.client.HTTPConnection(host, port, timeout=20)
+    while not over.is_set():
+        try:
+            connection.request("POST", "/v1/models/mnist:predict", BODY)
+            answer = connection.getresponse()
+            answer.read()
+            version = answer.headers.get("x-model-version", "none")
+            if answer.status == 200:
+                answers[version] += 1
+            else:
+                failures.append(f"status {answer.status}")
+        except (OSError, http.client.HTTPException) as error:
+            failures.append(repr(error))
+            connection.close()
+            time.sleep(0.01)
+
+
+started = time.monotonic()
+workers = [threading.Thread(target=ask) for _ in range(threads)]
+for worker in workers:
+    worker.start()
+over.wait(seconds)
+over.set()
+for worker in workers:
+    worker.join()
+taken = time.monotonic() - started
+print(json.dumps({"answers": answers, "failures": failures[:20], "rate": sum(answers.values()) / taken}))
