@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -48,6 +49,16 @@ def is_running(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return fields[0] not in ("Z", "X")
+
+
+def own_pids() -> list[int]:
+    """Give the processes of this user."""
+    pids = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
+            if folder.name.isdigit() and folder.stat().st_uid == os.geteuid():
+                pids.append(int(folder.name))
+    return pids
 
 
 def command_of(pid: int) -> list[str]:

@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from settings.errors import Surroundings
+from tests.flows.conftest import free_port
 
 DELIVER = str(Path(__file__).resolve().parents[2] / "flows" / "deliver.py")
 NOTHING = "http://127.0.0.1:9/api"  # the port of the discard service, which nobody runs
@@ -172,7 +173,9 @@ def test_the_plain_commands_with_production_up_crashed_and_stopped(delivered):
     delivered.run(DELIVER).done()
     assert delivered.served_version() == 1
 
-    assert "version 1 of mnist stopped" in delivered.run("-m", "flows", "stop").done()
+    # Known by its document, the server is found from another port too.
+    said = delivered.run("-m", "flows", "stop", PRODUCTION_PORT=str(free_port())).done()
+    assert "version 1 of mnist stopped" in said
     code, said = delivered.run(*status).end()
     assert (code, said.split()) == (3, ["stage", "nothing", "production", "nothing"])
     document = delivered.models / "channels" / "mnist" / "production.json"
