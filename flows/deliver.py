@@ -37,7 +37,7 @@ from tasks.judge import champion_of, judge
 from tasks.judging.receipt import Outcome
 from tasks.judging.verdict import load_verdict
 from tasks.prepare import prepare
-from tasks.promote import promote
+from tasks.promote import promote, refusal
 from tasks.report import report
 from tasks.stage import stage
 from tasks.steps import verdict_key
@@ -146,5 +146,5 @@ def deliver(
             update={"production_url": url, "receipt": receipt.folder, "timeline": tuple(timeline.entries)}
         )
         if outcome == "refused":
-            raise GateFailed(f"version {version} is not promoted: {decided.message()}", done)
+            raise GateFailed(refusal(place.registry.history, version, decided.message()), done)
         return done

@@ -34,6 +34,17 @@ def was_forced(history: History, version: int) -> bool:
     return promoted is not None and promoted.forced
 
 
+def refusal(history: History, version: int, message: str) -> str:
+    """Say that a version fails gates, which the message names, and whether it is in production all the same.
+
+    It is there where it was forced, or where other gates were asked for when it came there.
+    """
+    if history.served()[-1:] != [version]:
+        return f"version {version} is not promoted: {message}"
+    forced = ", into which it was forced" if was_forced(history, version) else ""
+    return f"version {version} fails its gates and stays in production{forced}: {message}"
+
+
 @task(name="promote", task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
 def promote(
     place: Workplace,

@@ -61,7 +61,10 @@ def test_failed_gate_leaves_production(delivered):
 
 
 def test_forced_promotion_is_written_down(delivered):
-    """--force promotes in spite of a failed gate, and history and receipt say who did it."""
+    """--force promotes in spite of a failed gate, and history and receipt say who did it.
+
+    Delivered again without --force, the version fails as before, and is said to stay where it is.
+    """
     done = delivered.deliver(judging={"min_accuracy": 0.9999}, classifier={"steps": 150}, force=True)
     assert delivered.served_version() == 2
     receipt = json.loads((done.receipt / "receipt.json").read_text())
@@ -69,6 +72,18 @@ def test_forced_promotion_is_written_down(delivered):
     assert "@" in receipt["forced_by"]
     last = (delivered.models / "mnist" / "history.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["forced"] is True
+    told = "version 2 fails its gates and stays in production, into which it was forced: accuracy: measured "
+    with pytest.raises(GateFailed, match=told):
+        delivered.deliver(judging={"min_accuracy": 0.9999}, classifier={"steps": 150})
+    assert delivered.served_version() == 2
+
+
+def test_a_gate_that_is_raised_leaves_what_is_in_production(delivered):
+    """The version in production that fails a new gate is said to stay there, forced by nobody."""
+    told = "version 1 fails its gates and stays in production: accuracy: measured "
+    with pytest.raises(GateFailed, match=told):
+        delivered.deliver(judging={"min_accuracy": 0.9999})
+    assert delivered.served_version() == 1
 
 
 def test_rollback_and_back_again(delivered):
