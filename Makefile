@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-# The stamps hold the digest of the lock that is installed, so that a changed lock installs anew.
+# A stamp is as old as the last installation, so a lock that was changed since then is installed.
 $(VENV)/runtime.stamp: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) is not on the PATH (make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -68,7 +68,13 @@ lock: ## resolve the dependencies anew
 	printf '%s\n' $(SERVE_NEEDS) | UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes - --constraints requirements.lock --output-file requirements-serve.lock
 
+# The files with the command lines of the model servers that run out of the environment. The words are given
+# in such a way that neither grep finds itself.
+SERVERS := grep -lzxF -etasks.serving /proc/[0-9]*/cmdline 2>/dev/null | xargs -r grep -lzF '$(CURDIR)/$(BIN)/' 2>/dev/null
+
 clean: ## remove the environment and caches; data, releases and production stay
+	@for found in $$($(SERVERS)); do echo "process $$(echo $$found | tr -cd 0-9) is a model server that runs" \
+		"out of $(VENV): stop it first (make stop)" >&2; exit 2; done
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './data/*' -not -path './models/*' -prune -exec rm -rf {} +
 
