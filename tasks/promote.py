@@ -67,8 +67,10 @@ def promote(
         should_stop=should_stop,
     )
     history = place.registry.history
-    # A run that was killed after the rollout left no line; who forced what is served already is told too.
-    if history.served()[-1:] != [version] or (forced and not was_forced(history, version)):
+    # A run that was killed after the rollout left no line: neither of its version, nor of the way back from
+    # there. Who forced what is served already is told too.
+    unknown = history.served()[-1:] != [version] or (changed and event == "rolled back")
+    if unknown or (forced and not was_forced(history, version)):
         digest = place.registry.digest(version)
         history.append(event, version, digest, why, champion=champion, forced=forced)
     verb = "is now" if changed else "was already"

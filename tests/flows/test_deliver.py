@@ -101,6 +101,21 @@ def test_rollback_and_back_again(delivered):
     assert delivered.served_version() == 2
 
 
+def test_rollback_from_a_version_without_a_line(delivered):
+    """A delivery killed after its rollout left no line: the way back leads to the version before."""
+    delivered.deliver(classifier={"steps": 201})
+    history = delivered.models / "mnist" / "history.jsonl"
+    *lines, last = history.read_text().splitlines(keepends=True)
+    assert json.loads(last)["event"] == "promoted"
+    history.write_text("".join(lines))
+    assert delivered.rollback().version == 1
+    assert delivered.served_version() == 1
+    last = json.loads(history.read_text().splitlines()[-1])
+    assert (last["event"], last["version"], last["why"]) == ("rolled back", 1, "went back from version 2")
+    with pytest.raises(WrongInput, match="no earlier version"):
+        delivered.rollback()
+
+
 def test_rollback_to_what_was_never_promoted(delivered):
     """A candidate that failed a gate, and a version that is not there, are refused by name."""
     with pytest.raises(GateFailed, match="version 2 is not promoted: accuracy"):
