@@ -31,6 +31,7 @@ from settings.hyperparameters import (
     ServingSettings,
 )
 from settings.places import read_places
+from tasks.channels.rollout import bring_back
 from tasks.export import export
 from tasks.fetch import gather
 from tasks.judge import champion_of, judge
@@ -39,7 +40,7 @@ from tasks.judging.verdict import load_verdict
 from tasks.prepare import prepare
 from tasks.promote import promote, refusal
 from tasks.report import report
-from tasks.stage import stage
+from tasks.stage import ROLLOUT_SECONDS, stage
 from tasks.steps import verdict_key
 from tasks.stopping import sheltered, should_stop, stop_in_order
 from tasks.store.lock import run_lock
@@ -94,6 +95,8 @@ def deliver(
         run_lock(place.store.models_root, what="a delivery", should_stop=should_stop),
     ):
         prepare(place, data)
+        if until != "promoted":
+            bring_back(place.backend, deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop)
         gathered = gather(place, data, timeline)
         dataset = gathered.dataset
         classifier_weights = timeline.run(train_classifier, place, dataset, data, classifier)
@@ -139,6 +142,8 @@ def deliver(
                 promote, place, version, judging, serving, decided.message(), champion, outcome == "forced"
             )
             url = promotion.url
+        else:
+            bring_back(place.backend, deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop)
         receipt = timeline.run(
             report, place, version, release, verdict, outcome, gathered, settings, timeline
         )

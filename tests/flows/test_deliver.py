@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 
 import httpx
 import pytest
@@ -141,11 +139,21 @@ def test_until(place):
 
 def test_killed_production_is_mended(delivered):
     """A production server that died is brought up again by an unchanged delivery."""
-    health = httpx.get(f"{delivered.production}/health/ready").json()
-    os.kill(health["pid"], signal.SIGKILL)
+    delivered.kill_production()
     delivered.deliver()
     assert delivered.served_version() == 1
     assert delivered.ran == ["promote"]
+
+
+def test_killed_production_is_mended_by_a_run_that_promotes_nothing(delivered):
+    """A run that stops before production, and one that fails a gate, bring up what is meant to be there."""
+    delivered.kill_production()
+    delivered.deliver(until="exported")
+    assert delivered.served_version() == 1
+    delivered.kill_production()
+    with pytest.raises(GateFailed):
+        delivered.deliver(judging={"min_accuracy": 0.9999})
+    assert delivered.served_version() == 1
 
 
 def test_altered_release_is_not_served_again(delivered):

@@ -9,10 +9,8 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -22,16 +20,6 @@ from tests.flows.conftest import free_port
 
 DELIVER = str(Path(__file__).resolve().parents[2] / "flows" / "deliver.py")
 NOTHING = "http://127.0.0.1:9/api"  # the port of the discard service, which nobody runs
-
-
-def kill_production(place: Any) -> None:
-    """Let production's server crash."""
-    pid = httpx.get(f"{place.production}/health/live").json()["pid"]
-    os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_two_runs_at_once(place):
@@ -166,7 +154,7 @@ def test_the_plain_commands_with_production_up_crashed_and_stopped(delivered):
     events = [line.split()[1:3] for line in delivered.run("-m", "flows", "history").done().splitlines()]
     assert events == [["1", event] for event in ("exported", "staged", "judged", "promoted")]
 
-    kill_production(delivered)
+    delivered.kill_production()
     code, said = delivered.run(*status).end()
     assert code == 3
     assert re.search(r"production +no version of mnist at http://\S+: its server is not running", said)
