@@ -94,7 +94,7 @@ def deliver(
         stop_in_order(),
         run_lock(place.store.models_root, what="a delivery", should_stop=should_stop),
     ):
-        prepare(place, data)
+        prepare(place, data, classifier, concept)
         if until != "promoted":
             bring_back(place.backend, deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop)
         gathered = gather(place, data, timeline)
