@@ -43,7 +43,7 @@ from tasks.report import report
 from tasks.stage import ROLLOUT_SECONDS, stage
 from tasks.steps import verdict_key
 from tasks.stopping import sheltered, should_stop, stop_in_order
-from tasks.store.lock import run_lock
+from tasks.store.lock import data_lock, run_lock
 from tasks.timeline import Entry, Timeline
 from tasks.train import train_classifier, train_concept
 from tasks.workplace import open_workplace
@@ -97,7 +97,8 @@ def deliver(
         prepare(place, data, classifier, concept)
         if until != "promoted":
             bring_back(place.backend, deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop)
-        gathered = gather(place, data, timeline)
+        with data_lock(place.store.data_root, should_stop=should_stop):
+            gathered = gather(place, data, timeline)
         dataset = gathered.dataset
         classifier_weights = timeline.run(train_classifier, place, dataset, data, classifier)
         concept_weights = timeline.run(train_concept, place, dataset, data, concept)

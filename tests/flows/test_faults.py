@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from settings.errors import Surroundings
+from tasks.store.lock import run_lock
 from tests.flows.conftest import free_port
 
 DELIVER = str(Path(__file__).resolve().parents[2] / "flows" / "deliver.py")
@@ -37,6 +38,16 @@ def test_two_runs_at_once(place):
     said = third.done()
     assert "Task run 'judge' - Finished in state Cached" in said
     assert place.events() == [("exported", 1), ("staged", 1), ("judged", 1), ("promoted", 1)]
+
+
+def test_a_run_with_other_models_waits_for_the_datasets(place, data_root):
+    """While another run gathers datasets into the same folder, none is asked for."""
+    with run_lock(data_root, what="another delivery"):
+        run = place.run(DELIVER)
+        run.wait_for(f"waiting for another delivery (pid {os.getpid()} on ")
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert "waiting for another delivery" in run.refused(130)
+    assert "fetch-dataset" not in run.said
 
 
 @pytest.mark.parametrize("channel", ["stage", "production"])
