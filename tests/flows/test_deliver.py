@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib.metadata import version
 
 import httpx
 import pytest
 
 from settings.errors import GateFailed, WrongInput
+from tasks.release.contract import MANIFEST
 
 
 def test_first_delivery(place):
-    """The first delivery ends with version 1 in production, its receipt and page, and an empty stage."""
+    """The first delivery ends with version 1 in production, its receipt and page, and an empty stage.
+
+    The manifest of the version tells the dataset, the settings, the packages and the code that it came of.
+    """
     done = place.deliver()
     assert (done.version, place.served_version()) == (1, 1)
     assert place.events() == [("exported", 1), ("staged", 1), ("judged", 1), ("promoted", 1)]
@@ -20,6 +26,16 @@ def test_first_delivery(place):
     assert receipt["champion"] is None
     assert all(gate["passed"] for gate in receipt["gates"])
     assert [each["name"] for each in receipt["datasets"]] == ["mnist", "fashion-mnist", "blank"]
+    manifest = json.loads((place.models / "mnist" / "1" / MANIFEST).read_bytes())
+    assert manifest["dataset"] == {
+        "name": "mnist",
+        "digest": receipt["datasets"][0]["digest"],
+        "quarantined": [],
+    }
+    assert manifest["settings"].items() >= {"classifier.steps": "200", "data.held_out": "500"}.items()
+    assert manifest["packages"].keys() == {"python", "tensorflow", "numpy"}
+    assert manifest["packages"]["tensorflow"] == version("tensorflow")
+    assert re.fullmatch("[0-9a-f]{64}", manifest["code"])
     assert "<html" in (done.receipt / "report.html").read_text()
     answer = httpx.post(
         f"{place.production}/v1/models/mnist:predict", content=(done.receipt / "request.json").read_bytes()

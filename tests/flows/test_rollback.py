@@ -1,4 +1,4 @@
-"""Which version a rollback leads to."""
+"""The rollback: which version it leads to, and what its script says."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import pytest
 from flows.rollback import version_before
 from settings.errors import WrongInput
 from tasks.release.registry import Registry
+from tests.flows.conftest import ROOT
+
+ROLLBACK = str(ROOT / "flows" / "rollback.py")
 
 
 @pytest.fixture
@@ -35,3 +38,18 @@ def test_there_is_nothing_before_the_first_version(registry):
     """The first version has none before it."""
     with pytest.raises(WrongInput, match="there is no earlier version of mnist"):
         version_before(registry, 1)
+
+
+def test_the_script(delivered):
+    """It goes one version back, or to the named one, says where that answers, and changes nothing twice."""
+    delivered.deliver(classifier={"steps": 201})
+    for options, version, verb in (
+        ((), 1, "is"),
+        (("--to", "2", "--why", "a test"), 2, "is"),
+        (("--to", "2"), 2, "was already"),
+    ):
+        last = delivered.run(ROLLBACK, *options).done().splitlines()[-1]
+        assert last == f"version {version} of mnist {verb} in production at {delivered.production}"
+        assert delivered.served_version() == version
+    assert delivered.events()[-3:] == [("promoted", 2), ("rolled back", 1), ("rolled back", 2)]
+    assert "a test" in delivered.run("-m", "flows", "history").done().splitlines()[-1]
