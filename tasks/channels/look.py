@@ -78,7 +78,7 @@ def is_server_of(pid: int, document: Path) -> bool:
 
 def servers_of(document: Path) -> list[int]:
     """Give this user's model servers with that document, on whatever ports; reads all of /proc."""
-    return [pid for pid in process.own_pids() if is_server_of(pid, document)]
+    return [pid for pid in process.own_pids() if is_server_of(pid, document) and process.has_our_root(pid)]
 
 
 def _ask(host: str, port: int) -> dict[str, Any] | None:

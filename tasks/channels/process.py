@@ -69,6 +69,14 @@ def command_of(pid: int) -> list[str]:
         return []
 
 
+def has_our_root(pid: int) -> bool:
+    """Tell whether a path means the same file to the process as to this one: in a container it does not."""
+    try:
+        return Path(f"/proc/{pid}/root").samefile("/")
+    except OSError:  # gone meanwhile, or a kernel that does not tell
+        return True
+
+
 def end(pid: int, *, patience_seconds: float) -> None:
     """End a process by SIGTERM, and by SIGKILL when it is still there after `patience_seconds`."""
     for number, seconds in ((signal.SIGTERM, patience_seconds), (signal.SIGKILL, 5.0)):

@@ -301,6 +301,23 @@ def test_remove_ends_the_servers_of_every_port(backend, put, make_backend):
     assert backend.current("production") is None
 
 
+def test_a_server_of_a_container_is_left_alone(backend, tmp_path):
+    """A document of the same path below another root is another document."""
+    code = f"import os; os.chroot({str(tmp_path)!r}); print('there', flush=True); input()"
+    document = str(backend.folder / "production.json")
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "-m", "tasks.serving", "--document", document],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as contained:
+        if not contained.stdout.readline():
+            pytest.skip("this user cannot give a process another root")
+        backend.remove("production")
+        assert process.is_running(contained.pid)
+        contained.communicate(b"\n")
+
+
 def test_all_processes_are_looked_through_only_where_something_changes(backend, put, monkeypatch):
     """A look at a channel, and a put of what is served already, ask its port alone."""
     put(1)
