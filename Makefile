@@ -8,10 +8,10 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-16s %s\n", $$1, $$2}'
 
-# The stamps hold the digest of the lock that is installed, so that a changed lock installs anew.
+# A stamp is as old as the last installation, so a lock that was changed since then is installed.
 $(VENV)/runtime.stamp: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) is not on the PATH (make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
@@ -68,75 +68,16 @@ lock: ## resolve the dependencies anew
 	printf '%s\n' $(SERVE_NEEDS) | UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes - --constraints requirements.lock --output-file requirements-serve.lock
 
-# The cluster is the one that kubectl speaks to. With PUSH the images go to a registry, from which it pulls them.
-KUBECTL ?= kubectl
-OVERLAY ?= deployments/kubernetes/overlays/minikube
-NAMESPACE ?= slipway
-TAG ?= dev
-PUSH ?=
-IMAGES := $(or $(PUSH),slipway)
-SECRET := deployments/kubernetes/overlays/minikube/auth.env
-IN_WORKER = $(KUBECTL) -n $(NAMESPACE) exec deployment/prefect-worker --container worker --
-
-# The password of the Prefect API, made once on each machine.
-$(SECRET):
-	@umask 077 && printf 'auth-string=slipway:%s\n' "$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" > $@
-
-image: $(SECRET) ## build the images of the flows and of the model server (PUSH=registry/name pushes them)
-	for target in flow serve; do \
-		DOCKER_BUILDKIT=1 docker build --file docker/Dockerfile --target $$target --tag $(IMAGES)/$$target:$(TAG) \
-			--build-arg REVISION=$$(git describe --always --dirty) . || exit; \
-		[ -z "$(PUSH)" ] || docker push $(IMAGES)/$$target:$(TAG) || exit; \
-	done
-
-# How images get into a cluster that pulls them from no registry; by the name of kubectl's context.
-CONTEXT = $(shell $(KUBECTL) config current-context 2>/dev/null)
-LOAD ?= $(if $(filter kind-%,$(CONTEXT)),kind load docker-image --name $(CONTEXT:kind-%=%),minikube image load)
-
-load: ## bring the images into the cluster: minikube, kind, or LOAD='a command'; nothing to do with PUSH
-	$(if $(PUSH),,$(LOAD) $(IMAGES)/flow:$(TAG) $(IMAGES)/serve:$(TAG))
-
-# The overlay with the namespace and the images of this call. Their digests start pods anew when an image was built
-# again under the same name: those of Prefect at once, those of a channel with its next rollout.
-digest = $(shell docker image inspect --format '{{.Id}}' $(IMAGES)/$(1):$(TAG) 2>/dev/null | cut -c1-19)
-define ANNOTATED
-  - target: {kind: Deployment, name: $(1)}
-    patch: '{apiVersion: apps/v1, kind: Deployment, metadata: {name: any}, spec: {template: {metadata: {annotations: {slipway/image: "$(call digest,$(2))"}}}}}'
-endef
-define KUSTOMIZATION
-namespace: $(NAMESPACE)
-resources: [../../$(OVERLAY)]
-images:
-  - {name: slipway/flow, newName: $(IMAGES)/flow, newTag: $(TAG)}
-  - {name: slipway/serve, newName: $(IMAGES)/serve, newTag: $(TAG)}
-patches:
-$(call ANNOTATED,prefect-.*,flow)
-$(call ANNOTATED,mnist-.*,serve)
-endef
-build/kubernetes/kustomization.yaml: FORCE
-	@mkdir -p $(@D)
-	$(file >$@.new,$(KUSTOMIZATION))
-	@mv $@.new $@
-
-manifests: $(SECRET) build/kubernetes/kustomization.yaml ## bring up the namespace: Prefect, volumes, accounts, channels
-	$(KUBECTL) apply -k build/kubernetes
-	$(KUBECTL) -n $(NAMESPACE) wait --for condition=Available --timeout 5m deployment/prefect-server deployment/prefect-worker
-
-deployments: ## register the work pool, the deployments and the automations
-	$(IN_WORKER) python -m flows register --image \
-		$$($(KUBECTL) -n $(NAMESPACE) get deployment prefect-worker -o 'jsonpath={.spec.template.spec.containers[0].image}')
-
-deliver-kubernetes: image load manifests deployments ## deliver on the cluster: images, manifests, deployments, one delivery
-	$(IN_WORKER) prefect deployment run deliver/kubernetes --watch
-
-seed: ## copy the datasets' files of this machine (DATA=data) into the cluster, where it reaches no source
-	NAMESPACE=$(NAMESPACE) KUBECTL="$(KUBECTL)" deployments/seed.sh $(or $(DATA),data)
-
-test-kubernetes: env-test image load ## run the tests on the cluster that kubectl speaks to (20 minutes)
-	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -m kubernetes tests/kubernetes
+# The files with the command lines of the model servers that run out of the environment. The words are given
+# in such a way that neither grep finds itself.
+SERVERS := grep -lzxF -etasks.serving /proc/[0-9]*/cmdline 2>/dev/null | xargs -r grep -lzF '$(CURDIR)/$(BIN)/' 2>/dev/null
 
 clean: ## remove the environment and caches; data, releases and production stay
+	@for found in $$($(SERVERS)); do echo "process $$(echo $$found | tr -cd 0-9) is a model server that runs" \
+		"out of $(VENV): stop it first (make stop)" >&2; exit 2; done
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './data/*' -not -path './models/*' -prune -exec rm -rf {} +
 
-.PHONY: seed test-kubernetes FORCE image load manifests deployments deliver-kubernetes help env env-test deliver rollback status stop test test-slow lint check format docs lock clean
+.PHONY: help env env-test deliver rollback status stop test test-slow lint check format docs lock clean
+
+include $(wildcard deployments/targets.mk)

@@ -31,18 +31,19 @@ from settings.hyperparameters import (
     ServingSettings,
 )
 from settings.places import read_places
+from tasks.channels.rollout import bring_back
 from tasks.export import export
 from tasks.fetch import gather
 from tasks.judge import champion_of, judge
 from tasks.judging.receipt import Outcome
 from tasks.judging.verdict import load_verdict
 from tasks.prepare import prepare
-from tasks.promote import promote
+from tasks.promote import promote, refusal
 from tasks.report import report
-from tasks.stage import stage
+from tasks.stage import ROLLOUT_SECONDS, stage
 from tasks.steps import verdict_key
 from tasks.stopping import sheltered, should_stop, stop_in_order
-from tasks.store.lock import run_lock
+from tasks.store.lock import data_lock, run_lock
 from tasks.timeline import Entry, Timeline
 from tasks.train import train_classifier, train_concept
 from tasks.workplace import open_workplace
@@ -93,8 +94,11 @@ def deliver(
         stop_in_order(),
         run_lock(place.store.models_root, what="a delivery", should_stop=should_stop),
     ):
-        prepare(place, data)
-        gathered = gather(place, data, timeline)
+        prepare(place, data, classifier, concept)
+        if until != "promoted":
+            bring_back(place.backend, deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop)
+        with data_lock(place.store.data_root, should_stop=should_stop):
+            gathered = gather(place, data, timeline)
         dataset = gathered.dataset
         classifier_weights, concept_weights = timeline.run_all(
             (train_classifier, (place, dataset, data, classifier)),
@@ -143,6 +147,8 @@ def deliver(
                 promote, place, version, judging, serving, decided.message(), champion, outcome == "forced"
             )
             url = promotion.url
+        else:
+            bring_back(place.backend, deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop)
         receipt = timeline.run(
             report, place, version, release, verdict, outcome, gathered, settings, timeline
         )
@@ -150,5 +156,5 @@ def deliver(
             update={"production_url": url, "receipt": receipt.folder, "timeline": tuple(timeline.entries)}
         )
         if outcome == "refused":
-            raise GateFailed(f"version {version} is not promoted: {decided.message()}", done)
+            raise GateFailed(refusal(place.registry.history, version, decided.message()), done)
         return done

@@ -30,7 +30,7 @@ ORIGIN = "command line"
 EXIT_CODES = {
     0: "done",
     1: "a gate failed; production is as it was",
-    2: "wrong input; nothing was started",
+    2: "wrong input",
     3: "the surroundings: network, disk, port, cluster",
     130: "interrupted, by Ctrl-C or SIGTERM; the next run goes on from what was done",
 }

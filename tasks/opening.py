@@ -21,7 +21,7 @@ from tasks.release.reader import Release
 from tasks.steps import dataset_key
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
-from tasks.store.lock import run_lock
+from tasks.store.lock import data_lock, run_lock
 from tasks.workplace import Workplace, open_workplace
 
 
@@ -38,8 +38,10 @@ def open_dataset(name: str, split: str = "test") -> Split:
     local = local_inputs(name, place.store.dataset_home(name), place.local_folders)
     made = place.store.find(f"dataset/{name}", dataset_key(name, local, None))
     if made is None:
-        # A delivery beside it would append to the same file of an unfinished download.
-        with run_lock(place.store.models_root, what=f"opening {name}", should_stop=should_stop):
+        with (
+            run_lock(place.store.models_root, what=f"opening {name}", should_stop=should_stop),
+            data_lock(place.store.data_root, should_stop=should_stop),
+        ):
             made = make_dataset(place, name, local, None)
     return load(place.store.folder(made), split)
 

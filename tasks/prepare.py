@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 from settings.errors import Surroundings
-from settings.hyperparameters import DataSettings
+from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings
 from tasks.datasets.catalogue import expected_bytes, find
 from tasks.datasets.roles import check_roles
 from tasks.store.artifacts import read_record
@@ -15,22 +16,27 @@ from tasks.store.store import Store
 from tasks.store.sweep import sweep
 from tasks.workplace import Workplace
 
-# Weights, checkpoints, the release twice (artifact and candidate), scores and the verdict of one delivery.
-# Also asked for where all of it is kept, since only the keys, which follow from the data, would tell: a disk
-# without that much room is too full for the next delivery in any case.
-MODELS_BYTES = 150_000_000
+# Scores, the verdict, the release's graphs and the engine's records of one delivery; and for each weight, of
+# 4 bytes, the weight itself, its checkpoint with Adam's two moments (twice while one is written aside), and
+# three copies in the release, which lies there as artifact and as candidate. Also asked for where all of it
+# is kept, since only the keys, which follow from the data, would tell: a disk without that much room is too
+# full for the next delivery in any case.
+MODELS_BYTES = 120_000_000
+WEIGHT_BYTES = 60
 
 
-def prepare(place: Workplace, data: DataSettings) -> None:
+def prepare(
+    place: Workplace, data: DataSettings, classifier: ClassifierSettings, concept: ConceptSettings
+) -> None:
     """Refuse what cannot end well, and sweep; raises WrongInput or Surroundings with the remedy."""
     check_roles(data, {})
     sweep(place.store)
     for channel in ("stage", "production"):
         place.backend.check(channel)
-    check_disk(place.store, data)
+    check_disk(place.store, data, count_weights(classifier, concept))
 
 
-def check_disk(store: Store, data: DataSettings) -> None:
+def check_disk(store: Store, data: DataSettings, weights: int) -> None:
     """Compare what is to come with what is free, disk by disk; Surroundings tells both in bytes."""
     needs: dict[int, int] = defaultdict(int)
     folders: dict[int, Path] = {}
@@ -46,7 +52,7 @@ def check_disk(store: Store, data: DataSettings) -> None:
         home = store.dataset_home(name)
         if not has_dataset(home, name):
             need(home, expected_bytes(name, bases.get(find(name).made_from or "", "")))
-    need(store.models_root, MODELS_BYTES)
+    need(store.models_root, MODELS_BYTES + WEIGHT_BYTES * weights)
     for device, size in needs.items():
         free = shutil.disk_usage(folders[device]).free
         if free < size:
@@ -54,6 +60,16 @@ def check_disk(store: Store, data: DataSettings) -> None:
                 f"the disk of {folders[device]} is too full for what is to come: {size:,} bytes are needed, "
                 f"{free:,} are free; make room, or name other folders in DATA_ROOT and MODELS_ROOT"
             )
+
+
+def count_weights(classifier: ClassifierSettings, concept: ConceptSettings) -> int:
+    """Give the number of weights of both networks, biases among them."""
+    pixels, classes = 28 * 28, 10
+    networks = (
+        (pixels, classifier.hidden_1, classifier.hidden_2, classes),
+        (pixels, concept.hidden, concept.bottleneck, concept.hidden, pixels),
+    )
+    return sum((inputs + 1) * units for sizes in networks for inputs, units in pairwise(sizes))
 
 
 def has_dataset(home: Path, name: str) -> bool:

@@ -34,6 +34,17 @@ def was_forced(history: History, version: int) -> bool:
     return promoted is not None and promoted.forced
 
 
+def refusal(history: History, version: int, message: str) -> str:
+    """Say that a version fails gates, which the message names, and whether it is in production all the same.
+
+    It is there where it was forced, or where other gates were asked for when it came there.
+    """
+    if history.served()[-1:] != [version]:
+        return f"version {version} is not promoted: {message}"
+    forced = ", into which it was forced" if was_forced(history, version) else ""
+    return f"version {version} fails its gates and stays in production{forced}: {message}"
+
+
 @task(name="promote", task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
 def promote(
     place: Workplace,
@@ -56,8 +67,10 @@ def promote(
         should_stop=should_stop,
     )
     history = place.registry.history
-    # A run that was killed after the rollout left no line; who forced what is served already is told too.
-    if history.served()[-1:] != [version] or (forced and not was_forced(history, version)):
+    # A run that was killed after the rollout left no line: neither of its version, nor of the way back from
+    # there. Who forced what is served already is told too.
+    unknown = history.served()[-1:] != [version] or (changed and event == "rolled back")
+    if unknown or (forced and not was_forced(history, version)):
         digest = place.registry.digest(version)
         history.append(event, version, digest, why, champion=champion, forced=forced)
     verb = "is now" if changed else "was already"

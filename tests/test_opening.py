@@ -28,22 +28,23 @@ def deliver(root, pipe) -> None:
         pipe.poll(None)
 
 
-def test_a_dataset_is_made_under_the_lock_of_a_run(models, monkeypatch):
+def test_a_dataset_is_made_under_both_locks(models, monkeypatch):
     """Whoever comes meanwhile waits, and is told for what; reading takes no lock."""
     seen = []
     make = opening.make_dataset
 
     def looked_at(*arguments):
-        seen.append(holder_of(models / "lock"))
+        seen.extend(holder_of(root / "lock") for root in (models, models.with_name("DATA_ROOT")))
         return make(*arguments)
 
     monkeypatch.setattr(opening, "make_dataset", looked_at)
     first = open_dataset("blank")
     assert len(first.images) == 1_000
-    (holder,) = seen
-    assert holder.startswith("opening blank (pid ")
+    of_models, of_data = seen
+    assert of_models.startswith("opening blank (pid ")
+    assert of_data.startswith("a run that gathers datasets (pid ")
     assert len(open_dataset("blank").images) == 1_000
-    assert len(seen) == 1
+    assert len(seen) == 2
 
 
 def test_making_waits_for_a_delivery_and_reading_does_not(models, caplog):

@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 from settings.errors import Surroundings
-from settings.hyperparameters import DataSettings
+from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings
 from tasks.datasets.catalogue import expected_bytes
-from tasks.prepare import MODELS_BYTES, check_disk
+from tasks.prepare import check_disk, count_weights
 from tasks.store.store import Store
 
 IMAGE_AND_LABEL = 28 * 28 + 1
@@ -22,14 +22,27 @@ def test_room_is_asked_for_every_set_also_those_made_of_others(tmp_path, monkeyp
     )
     made = (1_000 + 18_724 + 10_000) * IMAGE_AND_LABEL
     fetched = sum(expected_bytes(name) for name in ("fashion-mnist", "notmnist-small", "glyphs"))
-    needed = fetched + made + MODELS_BYTES
+    weights = 1_000_000
+    needed = fetched + made + 120_000_000 + 60 * weights
     store = Store(tmp_path / "data", tmp_path / "models")
     usage = shutil.disk_usage(tmp_path)
 
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=needed))
-    check_disk(store, data)
+    check_disk(store, data, weights)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=needed - 1))
     with pytest.raises(
         Surroundings, match=f"{needed:,} bytes are needed, {needed - 1:,} are free; make room"
     ):
-        check_disk(store, data)
+        check_disk(store, data, weights)
+
+
+def test_every_weight_of_both_networks_is_counted():
+    """The layers are those that the trainings make, whatever their sizes."""
+    from tasks.models.classifier import classifier_network
+    from tasks.models.concept import concept_network
+
+    classifier = ClassifierSettings(hidden_1=7, hidden_2=500)
+    concept = ConceptSettings(hidden=30, bottleneck=11)
+    made = (classifier_network(classifier, "float32"), concept_network(concept, "float32"))
+    expected = sum((layer.inputs + 1) * layer.units for network in made for layer in network.layers)
+    assert count_weights(classifier, concept) == expected

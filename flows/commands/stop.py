@@ -34,7 +34,9 @@ def run(arguments: Sequence[str]) -> int:
                 backend.remove(channel)
                 what = "nothing was running"
                 if serving is not None:
-                    what = f"version {serving.version} of {name} stopped"
+                    # Nobody answers here where the server has crashed, or was started for another port.
+                    version = serving.version or (serving.wanted.version if serving.wanted else "?")
+                    what = f"version {version} of {name} stopped"
                 print(f"{channel:<10}  {what}")
     return 0
 

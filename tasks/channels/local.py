@@ -15,7 +15,7 @@ from tasks.channels import process
 from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
 from tasks.channels.files import ChannelFiles, difference
 from tasks.channels.fingerprint import ROOT, fingerprint
-from tasks.channels.look import Found, is_server_of, look
+from tasks.channels.look import Found, look, servers_of
 
 logger = logging.getLogger(__name__)
 
@@ -79,11 +79,9 @@ class LocalBackend:
                 started = self._start(channel, replaces=None)
             elif not self._is_current(channel, found):
                 started = self._start(channel, replaces=found.pid)
-            self._wait(channel, wanted, found.pid, started, deadline, should_stop)
-            if started is not None and found.kind == "ours":
-                process.end(
-                    found.pid, patience_seconds=END_SECONDS
-                )  # it drains since the port was taken over
+            serving = self._wait(channel, wanted, found.pid, started, deadline, should_stop)
+            # The one before drains since its port was taken over; on another port it would go on for ever.
+            self._end_servers(channel, but=serving)
         except BaseException:
             self._undo(channel, before if was_up else None, started)
             raise
@@ -98,17 +96,9 @@ class LocalBackend:
         return self._judge(channel, found, files.wanted())
 
     def remove(self, channel: Channel) -> None:
-        """Stop the channel's server and wait until it has ended; its document goes too."""
-        files = self._files(channel)
-        found = self._look(channel)
-        pids = {found.pid} if found.kind in ("ours", "stuck") else set()
-        noted = int(files.read_note().get("pid", 0))
-        if noted and is_server_of(noted, files.document):  # started, but not on its port yet
-            pids.add(noted)
-        for pid in pids:
-            process.end(pid, patience_seconds=END_SECONDS)
-            logger.info("the server of %s (process %d) has ended", channel, pid)
-        files.forget()
+        """Stop the channel's servers on all ports and wait until they have ended; its document goes too."""
+        self._end_servers(channel)
+        self._files(channel).forget()
 
     def check(self, channel: Channel) -> None:
         """Raise Surroundings unless the channel's port is free or held by its own server."""
@@ -164,8 +154,8 @@ class LocalBackend:
         started: int | None,
         deadline: float,
         should_stop: Callable[[], bool],
-    ) -> None:
-        """Wait until the server has obeyed the document as it is now.
+    ) -> int:
+        """Wait until the server has obeyed the document as it is now; give its process.
 
         It is the process that was `started`, else the one that was there `before` (0: none).
         """
@@ -187,7 +177,7 @@ class LocalBackend:
                 if found.health["error"]:
                     raise Surroundings(f"{channel}: {found.health['error']}")
                 if found.health["version"] == wanted.version:
-                    return
+                    return expected
             if should_stop():
                 raise Stopped(f"stopped before {channel} served version {wanted.version}")
             if time.monotonic() > deadline:
@@ -210,10 +200,19 @@ class LocalBackend:
         while time.monotonic() < deadline:
             found = self._look(channel)
             if found.kind == "ours" and found.health["settled"] == files.stamp():
+                if found.pid == started:  # the one before, on the port of before, is in the way
+                    self._end_servers(channel, but=started)
                 return
             if found.kind == "nothing" and (started is None or not process.is_running(started)):
                 started = self._start(channel, replaces=None)  # the failure took the server with it
             time.sleep(POLL_SECONDS)
+
+    def _end_servers(self, channel: Channel, *, but: int | None = None) -> None:
+        """End all servers of the channel `but` one: whoever changes its port, or is killed, leaves others."""
+        for pid in servers_of(self._files(channel).document):
+            if pid != but:
+                process.end(pid, patience_seconds=END_SECONDS)
+                logger.info("a server of %s (process %d) has ended", channel, pid)
 
     def _start(self, channel: Channel, *, replaces: int | None) -> int:
         """Start a server; one that `replaces` another loads first, and then takes the port over."""

@@ -76,6 +76,11 @@ def is_server_of(pid: int, document: Path) -> bool:
     return "tasks.serving" in command and str(document) in command
 
 
+def servers_of(document: Path) -> list[int]:
+    """Give this user's model servers with that document, on whatever ports; reads all of /proc."""
+    return [pid for pid in process.own_pids() if is_server_of(pid, document) and process.has_our_root(pid)]
+
+
 def ask(host: str, port: int) -> dict[str, Any] | None:
     """Give what a model server says of itself; None if whoever listens is none, or does not answer."""
     connection = http.client.HTTPConnection(host, port, timeout=ASK_SECONDS)

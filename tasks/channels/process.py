@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -50,12 +51,30 @@ def is_running(pid: int) -> bool:
     return fields[0] not in ("Z", "X")
 
 
+def own_pids() -> list[int]:
+    """Give the processes of this user."""
+    pids = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
+            if folder.name.isdigit() and folder.stat().st_uid == os.geteuid():
+                pids.append(int(folder.name))
+    return pids
+
+
 def command_of(pid: int) -> list[str]:
     """Give the command line of a process; empty if it is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
     except (FileNotFoundError, ProcessLookupError):
         return []
+
+
+def has_our_root(pid: int) -> bool:
+    """Tell whether a path means the same file to the process as to this one: in a container it does not."""
+    try:
+        return Path(f"/proc/{pid}/root").samefile("/")
+    except OSError:  # gone meanwhile, or a kernel that does not tell
+        return True
 
 
 def end(pid: int, *, patience_seconds: float) -> None:

@@ -86,3 +86,21 @@ def undo(backend: Backend, before: Serving | None, wanted: Wanted, deadline_seco
     elif before.wanted is not None and before.wanted != wanted:
         backend.put("production", before.wanted, deadline_seconds=deadline_seconds, should_stop=lambda: False)
         logger.warning("version %s is in production again", before.wanted.version)
+
+
+def bring_back(backend: Backend, *, deadline_seconds: float, should_stop: Callable[[], bool]) -> None:
+    """Start production again where it is meant to serve a version and serves nothing: it has crashed.
+
+    For a run that promotes nothing: where that fails, it is a warning and not the run's error.
+    """
+    serving = backend.current("production")
+    if serving is None or serving.version or serving.wanted is None:
+        return
+    wanted = serving.wanted
+    try:
+        backend.put("production", wanted, deadline_seconds=deadline_seconds, should_stop=should_stop)
+        logger.warning("production served nothing: version %s is brought back", wanted.version)
+    except (Surroundings, OSError) as error:
+        logger.warning(
+            "production serves nothing, and version %s does not come up: %s", wanted.version, error
+        )

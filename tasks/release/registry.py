@@ -34,15 +34,21 @@ class Registry:
     def add(self, release: Path, digest: str) -> int:
         """Give the version of a release; a new one, and a copy among the candidates, where it has none.
 
-        A version whose files were altered is not reused: the release gets a new one.
+        A version whose files were altered is not reused: the release gets a new one. A candidate that no
+        event names is the copy of a run that was killed before it wrote its line: it is taken over.
         """
         events, versions = self.history.events(), self.versions()
         known = {event.version for event in events if event.digest == digest} & versions.keys()
         for version in sorted(known, reverse=True):
             if self.digest(version) == digest:
                 return version
-        version = 1 + max([*versions, *(event.version for event in events)], default=0)
-        copy_folder(release, self.candidates / str(version))
+        named = {event.version for event in events}
+        for version in sorted(versions.keys() - named):
+            if not self.is_promoted(version) and self.digest(version) == digest:
+                break
+        else:
+            version = 1 + max({*versions, *named}, default=0)
+            copy_folder(release, self.candidates / str(version))
         self.history.append("exported", version, digest, "a new release")
         return version
 

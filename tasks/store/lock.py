@@ -1,6 +1,7 @@
-"""One delivery at a time: an exclusive `flock` under the models' root.
+"""One delivery at a time: an exclusive `flock` under the models' root, and one under the data's.
 
-The kernel frees it when its holder dies, however it dies, so a killed run never blocks the next one.
+Who needs both takes that of the models first. The kernel frees a lock when its holder dies, however it dies,
+so a killed run never blocks the next one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -22,23 +23,25 @@ from settings.errors import Stopped, Surroundings
 
 logger = logging.getLogger(__name__)
 
+LOCK = "lock"
+
 _held: set[Path] = set()  # by this process: a flow started by a command that holds the lock goes on
 
 
 @contextmanager
 def run_lock(
-    models_root: Path,
+    root: Path,
     *,
     what: str,
     wait_seconds: float = 3600.0,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[None]:
-    """Hold the lock of `models_root`; wait for its holder, and say who that is.
+    """Hold the lock of the folder `root`; wait for its holder, and say who that is.
 
     Raises Surroundings after `wait_seconds`, Stopped when `should_stop` says so. A process that holds the
     lock already enters at once.
     """
-    path = (models_root / "lock").resolve()
+    path = (root / LOCK).resolve()
     if path in _held:
         yield
         return
@@ -53,6 +56,17 @@ def run_lock(
         finally:
             file.truncate(0)
             _held.discard(path)
+
+
+def data_lock(data_root: Path, *, should_stop: Callable[[], bool]) -> AbstractContextManager[None]:
+    """Hold the lock of the datasets while some are made: two runs would append to one unfinished download.
+
+    Datasets that this user can only read need none.
+    """
+    there = [path for path in (data_root / LOCK, data_root) if path.exists()]
+    if there and not os.access(there[0], os.W_OK):
+        return nullcontext()
+    return run_lock(data_root, what="a run that gathers datasets", should_stop=should_stop)
 
 
 def acquire(file: IO[str], path: Path, wait_seconds: float, should_stop: Callable[[], bool]) -> None:

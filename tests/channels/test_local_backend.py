@@ -273,6 +273,60 @@ def test_a_server_whose_note_is_lost_is_found_and_replaced(backend, put):
     assert backend.current("production").healthy
 
 
+def test_a_server_on_the_port_of_before_is_ended(backend, put, make_backend, models):
+    """Another port is another server: it takes the channel over, also where the version cannot be served."""
+    put(1)
+    before = server_pid(backend)
+    moved = make_backend()
+    serving = moved.current("production")
+    assert (serving.healthy, serving.detail) == (False, "its server is not running")
+    moved.put("production", Wanted(1), deadline_seconds=30, should_stop=lambda: False)
+    assert not process.is_running(before)
+    assert moved.current("production").healthy
+
+    pid = server_pid(moved)
+    with pytest.raises(Surroundings, match="version 9 is not in"):
+        put(9)
+    assert backend.current("production").version == 1
+    assert not process.is_running(pid)
+
+
+def test_remove_ends_the_servers_of_every_port(backend, put, make_backend):
+    """A server is known by its document: one on a port that is not the channel's any more ends too."""
+    put(1)
+    pid = server_pid(backend)
+    (backend.folder / "production.server.json").unlink()
+    make_backend().remove("production")
+    assert not process.is_running(pid)
+    assert backend.current("production") is None
+
+
+def test_a_server_of_a_container_is_left_alone(backend, tmp_path):
+    """A document of the same path below another root is another document."""
+    code = f"import os; os.chroot({str(tmp_path)!r}); print('there', flush=True); input()"
+    document = str(backend.folder / "production.json")
+    with subprocess.Popen(
+        [sys.executable, "-c", code, "-m", "tasks.serving", "--document", document],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as contained:
+        if not contained.stdout.readline():
+            pytest.skip("this user cannot give a process another root")
+        backend.remove("production")
+        assert process.is_running(contained.pid)
+        contained.communicate(b"\n")
+
+
+def test_all_processes_are_looked_through_only_where_something_changes(backend, put, monkeypatch):
+    """A look at a channel, and a put of what is served already, ask its port alone."""
+    put(1)
+    monkeypatch.setattr(local, "servers_of", lambda document: pytest.fail("it looked through all processes"))
+    put(1)
+    assert backend.current("production").healthy
+    monkeypatch.undo()
+
+
 def test_the_server_outlives_the_command(backend, models):
     """A command whose whole process group is killed after its put leaves its server to the next."""
     code = (

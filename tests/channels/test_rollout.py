@@ -22,18 +22,22 @@ class Production:
     """Stands in for a backend: serves what it is told to, or fails at the versions in `broken`."""
 
     wanted: Wanted | None = None
+    served: int | None = None  # where it is not what is wanted
     broken: set[int] = field(default_factory=set)
 
     def put(self, channel: Channel, wanted: Wanted, **how: Any) -> Endpoint:
         """Serve it."""
         if wanted.version in self.broken:
             raise Surroundings(f"version {wanted.version} is broken")
-        self.wanted = wanted
+        self.wanted, self.served = wanted, None
         return ENDPOINT
 
     def current(self, channel: Channel) -> Serving | None:
         """Give what is served."""
-        return Serving(self.wanted.version, True, ENDPOINT, "", self.wanted) if self.wanted else None
+        if self.wanted is None:
+            return None
+        served = self.wanted.version if self.served is None else self.served
+        return Serving(served, served == self.wanted.version, ENDPOINT, "", self.wanted)
 
     def remove(self, channel: Channel) -> None:
         """Serve nothing."""
@@ -111,3 +115,28 @@ def test_a_failed_way_back_hides_neither_the_reason_nor_the_candidate(roll_out, 
     with pytest.raises(Surroundings, match="it answers otherwise"):
         roll_out(production, Wanted(2))
     assert not registry.is_promoted(2)
+
+
+def bring_back(production: Production) -> None:
+    rollout.bring_back(production, deadline_seconds=1, should_stop=lambda: False)
+
+
+def test_a_production_that_crashed_is_brought_back():
+    """What the document wants is served again."""
+    production = Production(Wanted(1), served=0)
+    bring_back(production)
+    assert production.current("production").healthy
+
+
+@pytest.mark.parametrize("production", [Production(), Production(Wanted(2), served=1)], ids=["none", "older"])
+def test_a_production_that_serves_or_is_not_meant_to_is_left_alone(production, monkeypatch):
+    """Nothing is put where nothing is wanted, or something is served."""
+    monkeypatch.setattr(Production, "put", lambda *given, **how: pytest.fail("it was put"))
+    bring_back(production)
+
+
+def test_a_production_that_does_not_come_back_is_a_warning(caplog):
+    """The run that looked after it goes on."""
+    bring_back(Production(Wanted(1), served=0, broken={1}))
+    (told,) = caplog.messages
+    assert told == "production serves nothing, and version 1 does not come up: version 1 is broken"

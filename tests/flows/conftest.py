@@ -197,6 +197,17 @@ class Place:
         response.raise_for_status()
         return int(response.headers["x-model-version"])
 
+    def kill_production(self) -> None:
+        """Let production's server crash."""
+        from tasks.channels.process import is_running
+
+        pid = httpx.get(f"{self.production}/health/live").json()["pid"]
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while is_running(pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
     def events(self) -> list[tuple[str, int]]:
         """Give the history as pairs of event and version."""
         from tasks.release.history import History

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
+import re
+from importlib.metadata import version
 
 import httpx
 import pytest
 
 from settings.errors import GateFailed, WrongInput
+from tasks.release.contract import MANIFEST
 
 
 def test_first_delivery(place):
-    """The first delivery ends with version 1 in production, its receipt and page, and an empty stage."""
+    """The first delivery ends with version 1 in production, its receipt and page, and an empty stage.
+
+    The manifest of the version tells the dataset, the settings, the packages and the code that it came of.
+    """
     done = place.deliver()
     assert (done.version, place.served_version()) == (1, 1)
     assert place.events() == [("exported", 1), ("staged", 1), ("judged", 1), ("promoted", 1)]
@@ -22,6 +26,16 @@ def test_first_delivery(place):
     assert receipt["champion"] is None
     assert all(gate["passed"] for gate in receipt["gates"])
     assert [each["name"] for each in receipt["datasets"]] == ["mnist", "fashion-mnist", "blank"]
+    manifest = json.loads((place.models / "mnist" / "1" / MANIFEST).read_bytes())
+    assert manifest["dataset"] == {
+        "name": "mnist",
+        "digest": receipt["datasets"][0]["digest"],
+        "quarantined": [],
+    }
+    assert manifest["settings"].items() >= {"classifier.steps": "200", "data.held_out": "500"}.items()
+    assert manifest["packages"].keys() == {"python", "tensorflow", "numpy"}
+    assert manifest["packages"]["tensorflow"] == version("tensorflow")
+    assert re.fullmatch("[0-9a-f]{64}", manifest["code"])
     assert "<html" in (done.receipt / "report.html").read_text()
     answer = httpx.post(
         f"{place.production}/v1/models/mnist:predict", content=(done.receipt / "request.json").read_bytes()
@@ -61,7 +75,10 @@ def test_failed_gate_leaves_production(delivered):
 
 
 def test_forced_promotion_is_written_down(delivered):
-    """--force promotes in spite of a failed gate, and history and receipt say who did it."""
+    """--force promotes in spite of a failed gate, and history and receipt say who did it.
+
+    Delivered again without --force, the version fails as before, and is said to stay where it is.
+    """
     done = delivered.deliver(judging={"min_accuracy": 0.9999}, classifier={"steps": 150}, force=True)
     assert delivered.served_version() == 2
     receipt = json.loads((done.receipt / "receipt.json").read_text())
@@ -69,6 +86,18 @@ def test_forced_promotion_is_written_down(delivered):
     assert "@" in receipt["forced_by"]
     last = (delivered.models / "mnist" / "history.jsonl").read_text().splitlines()[-1]
     assert json.loads(last)["forced"] is True
+    told = "version 2 fails its gates and stays in production, into which it was forced: accuracy: measured "
+    with pytest.raises(GateFailed, match=told):
+        delivered.deliver(judging={"min_accuracy": 0.9999}, classifier={"steps": 150})
+    assert delivered.served_version() == 2
+
+
+def test_a_gate_that_is_raised_leaves_what_is_in_production(delivered):
+    """The version in production that fails a new gate is said to stay there, forced by nobody."""
+    told = "version 1 fails its gates and stays in production: accuracy: measured "
+    with pytest.raises(GateFailed, match=told):
+        delivered.deliver(judging={"min_accuracy": 0.9999})
+    assert delivered.served_version() == 1
 
 
 def test_rollback_and_back_again(delivered):
@@ -84,6 +113,21 @@ def test_rollback_and_back_again(delivered):
     delivered.deliver(classifier={"steps": 201})
     assert delivered.ran == ["promote"]
     assert delivered.served_version() == 2
+
+
+def test_rollback_from_a_version_without_a_line(delivered):
+    """A delivery killed after its rollout left no line: the way back leads to the version before."""
+    delivered.deliver(classifier={"steps": 201})
+    history = delivered.models / "mnist" / "history.jsonl"
+    *lines, last = history.read_text().splitlines(keepends=True)
+    assert json.loads(last)["event"] == "promoted"
+    history.write_text("".join(lines))
+    assert delivered.rollback().version == 1
+    assert delivered.served_version() == 1
+    last = json.loads(history.read_text().splitlines()[-1])
+    assert (last["event"], last["version"], last["why"]) == ("rolled back", 1, "went back from version 2")
+    with pytest.raises(WrongInput, match="no earlier version"):
+        delivered.rollback()
 
 
 def test_rollback_to_what_was_never_promoted(delivered):
@@ -111,11 +155,21 @@ def test_until(place):
 
 def test_killed_production_is_mended(delivered):
     """A production server that died is brought up again by an unchanged delivery."""
-    health = httpx.get(f"{delivered.production}/health/ready").json()
-    os.kill(health["pid"], signal.SIGKILL)
+    delivered.kill_production()
     delivered.deliver()
     assert delivered.served_version() == 1
     assert delivered.ran == ["promote"]
+
+
+def test_killed_production_is_mended_by_a_run_that_promotes_nothing(delivered):
+    """A run that stops before production, and one that fails a gate, bring up what is meant to be there."""
+    delivered.kill_production()
+    delivered.deliver(until="exported")
+    assert delivered.served_version() == 1
+    delivered.kill_production()
+    with pytest.raises(GateFailed):
+        delivered.deliver(judging={"min_accuracy": 0.9999})
+    assert delivered.served_version() == 1
 
 
 def test_altered_release_is_not_served_again(delivered):

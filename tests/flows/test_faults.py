@@ -9,28 +9,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from settings.errors import Surroundings
+from tasks.store.lock import run_lock
+from tests.flows.conftest import free_port
 
 DELIVER = str(Path(__file__).resolve().parents[2] / "flows" / "deliver.py")
 NOTHING = "http://127.0.0.1:9/api"  # the port of the discard service, which nobody runs
-
-
-def kill_production(place: Any) -> None:
-    """Let production's server crash."""
-    pid = httpx.get(f"{place.production}/health/live").json()["pid"]
-    os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_two_runs_at_once(place):
@@ -48,6 +38,16 @@ def test_two_runs_at_once(place):
     said = third.done()
     assert "Task run 'judge' - Finished in state Cached" in said
     assert place.events() == [("exported", 1), ("staged", 1), ("judged", 1), ("promoted", 1)]
+
+
+def test_a_run_with_other_models_waits_for_the_datasets(place, data_root):
+    """While another run gathers datasets into the same folder, none is asked for."""
+    with run_lock(data_root, what="another delivery"):
+        run = place.run(DELIVER)
+        run.wait_for(f"waiting for another delivery (pid {os.getpid()} on ")
+        os.killpg(run.process.pid, signal.SIGINT)
+        assert "waiting for another delivery" in run.refused(130)
+    assert "fetch-dataset" not in run.said
 
 
 @pytest.mark.parametrize("channel", ["stage", "production"])
@@ -94,7 +94,7 @@ def test_too_little_room_is_told_before_any_training(place, monkeypatch):
     """The error tells the folder, the bytes that are needed and those that are free."""
     usage = shutil.disk_usage(place.root)._replace(free=1_234_567)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(Surroundings, match=r"150,000,000 bytes are needed, 1,234,567 are free; make room"):
+    with pytest.raises(Surroundings, match=r"161,185,560 bytes are needed, 1,234,567 are free; make room"):
         place.deliver()
     assert place.events() == []
     assert not (place.models / "store").exists()
@@ -165,14 +165,16 @@ def test_the_plain_commands_with_production_up_crashed_and_stopped(delivered):
     events = [line.split()[1:3] for line in delivered.run("-m", "flows", "history").done().splitlines()]
     assert events == [["1", event] for event in ("exported", "staged", "judged", "promoted")]
 
-    kill_production(delivered)
+    delivered.kill_production()
     code, said = delivered.run(*status).end()
     assert code == 3
     assert re.search(r"production +no version of mnist at http://\S+: its server is not running", said)
     delivered.run(DELIVER).done()
     assert delivered.served_version() == 1
 
-    assert "version 1 of mnist stopped" in delivered.run("-m", "flows", "stop").done()
+    # Known by its document, the server is found from another port too.
+    said = delivered.run("-m", "flows", "stop", PRODUCTION_PORT=str(free_port())).done()
+    assert "version 1 of mnist stopped" in said
     code, said = delivered.run(*status).end()
     assert (code, said.split()) == (3, ["stage", "nothing", "production", "nothing"])
     document = delivered.models / "channels" / "mnist" / "production.json"

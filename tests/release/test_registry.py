@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from settings.errors import WrongInput
-from tasks.release.registry import Registry
+from tasks.release.registry import Registry, copy_folder
 from tasks.store.artifacts import combined_digest, file_digests
 
 
@@ -56,6 +56,15 @@ def test_an_altered_version_is_not_trusted(registry, release):
     registry.promote(1)
     (registry.folder(1) / "variables" / "v").write_text("altered")
     assert registry.add(*made) == 2
+
+
+def test_a_copy_without_a_line_is_taken_over(registry, release):
+    """What a run killed between copy and line left is the version of that release, and of no other."""
+    made, other = release("a"), release("b")
+    copy_folder(made[0], registry.candidates / "1")
+    assert [registry.add(*other), registry.add(*made), registry.add(*made)] == [2, 1, 1]
+    assert [event.version for event in registry.history.events()] == [2, 1]
+    assert sorted(registry.versions()) == [1, 2]
 
 
 def test_promotion_is_a_move_and_back(registry, release):

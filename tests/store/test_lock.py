@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from settings.errors import Stopped, Surroundings
-from tasks.store.lock import run_lock
+from tasks.store.lock import data_lock, holder_of, run_lock
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -75,3 +75,13 @@ def test_the_holder_enters_again(tmp_path):
         pass
     with run_lock(tmp_path, what="next", wait_seconds=0):
         pass
+
+
+def test_datasets_that_can_only_be_read_need_no_lock(tmp_path, monkeypatch):
+    """Nothing is written where nothing can be; else the lock is that of the folder."""
+    with monkeypatch.context() as closed:
+        closed.setattr(os, "access", lambda path, mode: False)
+        with data_lock(tmp_path, should_stop=lambda: False):
+            assert list(tmp_path.iterdir()) == []
+    with data_lock(tmp_path, should_stop=lambda: False):
+        assert holder_of(tmp_path / "lock").startswith("a run that gathers datasets (pid ")

@@ -10,9 +10,12 @@ from tasks.datasets.errors import Unreachable
 
 @pytest.fixture
 def silent(quick, monkeypatch):
-    """A function after whose call a set's only source does not answer; gives the list of the attempts."""
+    """A function after whose call a set's only source does not answer; gives the list of the attempts.
 
-    def make(lost: str) -> list[str]:
+    `transient` says that it may answer later.
+    """
+
+    def make(lost: str, *, transient: bool = True) -> list[str]:
         from tasks import fetch
 
         attempts: list[str] = []
@@ -22,7 +25,7 @@ def silent(quick, monkeypatch):
             if name != lost:
                 return real(name, folder, **how)
             attempts.append(name)
-            raise Unreachable(f"{name}: no source answers within 3 s", transient=True)
+            raise Unreachable(f"{name}: no source answers within 3 s", transient=transient)
 
         monkeypatch.setattr("tasks.opening.fetch", fail)
         monkeypatch.setattr(
@@ -43,9 +46,17 @@ def test_an_outlier_set_that_stays_silent_is_left_out(quick, silent):
     assert len(attempts) == 3
 
 
-def test_a_training_set_that_stays_silent_ends_the_delivery(quick, silent):
-    """What is trained on is needed: its error is the delivery's."""
-    attempts = silent("fashion-mnist")
+def test_an_outlier_set_that_fails_for_good_is_asked_for_once(quick, silent):
+    """No retry can help where no source has the set: the delivery goes on with another one at once."""
+    attempts = silent("fashion-mnist", transient=False)
+    assert "judge" in quick.deliver(data={"outliers": ["fashion-mnist", "glyphs"]})
+    assert attempts == ["fashion-mnist"]
+
+
+@pytest.mark.parametrize(("transient", "expected"), [(True, 3), (False, 1)])
+def test_a_training_set_that_stays_silent_ends_the_delivery(quick, silent, transient, expected):
+    """What is trained on is needed: its error is the delivery's, after retries where they can help."""
+    attempts = silent("fashion-mnist", transient=transient)
     with pytest.raises(Surroundings, match="fashion-mnist: no source answers"):
         quick.deliver(data={"train": "fashion-mnist"})
-    assert len(attempts) == 3
+    assert len(attempts) == expected

@@ -1,0 +1,68 @@
+# The cluster is the one that kubectl speaks to. With PUSH the images go to a registry, from which it pulls them.
+KUBECTL ?= kubectl
+OVERLAY ?= deployments/kubernetes/overlays/minikube
+NAMESPACE ?= slipway
+TAG ?= dev
+PUSH ?=
+IMAGES := $(or $(PUSH),slipway)
+SECRET := deployments/kubernetes/overlays/minikube/auth.env
+IN_WORKER = $(KUBECTL) -n $(NAMESPACE) exec deployment/prefect-worker --container worker --
+
+# The password of the Prefect API, made once on each machine.
+$(SECRET):
+	@umask 077 && printf 'auth-string=slipway:%s\n' "$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" > $@
+
+image: $(SECRET) ## build the images of the flows and of the model server (PUSH=registry/name pushes them)
+	for target in flow serve; do \
+		DOCKER_BUILDKIT=1 docker build --file docker/Dockerfile --target $$target --tag $(IMAGES)/$$target:$(TAG) \
+			--build-arg REVISION=$$(git describe --always --dirty) . || exit; \
+		[ -z "$(PUSH)" ] || docker push $(IMAGES)/$$target:$(TAG) || exit; \
+	done
+
+# How images get into a cluster that pulls them from no registry; by the name of kubectl's context.
+CONTEXT = $(shell $(KUBECTL) config current-context 2>/dev/null)
+LOAD ?= $(if $(filter kind-%,$(CONTEXT)),kind load docker-image --name $(CONTEXT:kind-%=%),minikube image load)
+
+load: ## bring the images into the cluster: minikube, kind, or LOAD='a command'; nothing to do with PUSH
+	$(if $(PUSH),,$(LOAD) $(IMAGES)/flow:$(TAG) $(IMAGES)/serve:$(TAG))
+
+# The overlay with the namespace and the images of this call. Their digests start pods anew when an image was built
+# again under the same name: those of Prefect at once, those of a channel with its next rollout.
+digest = $(shell docker image inspect --format '{{.Id}}' $(IMAGES)/$(1):$(TAG) 2>/dev/null | cut -c1-19)
+define ANNOTATED
+  - target: {kind: Deployment, name: $(1)}
+    patch: '{apiVersion: apps/v1, kind: Deployment, metadata: {name: any}, spec: {template: {metadata: {annotations: {slipway/image: "$(call digest,$(2))"}}}}}'
+endef
+define KUSTOMIZATION
+namespace: $(NAMESPACE)
+resources: [../../$(OVERLAY)]
+images:
+  - {name: slipway/flow, newName: $(IMAGES)/flow, newTag: $(TAG)}
+  - {name: slipway/serve, newName: $(IMAGES)/serve, newTag: $(TAG)}
+patches:
+$(call ANNOTATED,prefect-.*,flow)
+$(call ANNOTATED,mnist-.*,serve)
+endef
+build/kubernetes/kustomization.yaml: FORCE
+	@mkdir -p $(@D)
+	$(file >$@.new,$(KUSTOMIZATION))
+	@mv $@.new $@
+
+manifests: $(SECRET) build/kubernetes/kustomization.yaml ## bring up the namespace: Prefect, volumes, accounts, channels
+	$(KUBECTL) apply -k build/kubernetes
+	$(KUBECTL) -n $(NAMESPACE) wait --for condition=Available --timeout 5m deployment/prefect-server deployment/prefect-worker
+
+deployments: ## register the work pool, the deployments and the automations
+	$(IN_WORKER) python -m flows register --image \
+		$$($(KUBECTL) -n $(NAMESPACE) get deployment prefect-worker -o 'jsonpath={.spec.template.spec.containers[0].image}')
+
+deliver-kubernetes: image load manifests deployments ## deliver on the cluster: images, manifests, deployments, one delivery
+	$(IN_WORKER) prefect deployment run deliver/kubernetes --watch
+
+seed: ## copy the datasets' files of this machine (DATA=data) into the cluster, where it reaches no source
+	NAMESPACE=$(NAMESPACE) KUBECTL="$(KUBECTL)" deployments/seed.sh $(or $(DATA),data)
+
+test-kubernetes: env-test image load ## run the tests on the cluster that kubectl speaks to (20 minutes)
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -m kubernetes tests/kubernetes
+
+.PHONY: FORCE image load manifests deployments deliver-kubernetes seed test-kubernetes
