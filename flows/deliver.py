@@ -40,7 +40,7 @@ from tasks.judging.verdict import load_verdict
 from tasks.prepare import prepare
 from tasks.promote import promote, refusal
 from tasks.report import report
-from tasks.stage import ROLLOUT_SECONDS, stage
+from tasks.stage import stage
 from tasks.steps import verdict_key
 from tasks.stopping import sheltered, should_stop, stop_in_order
 from tasks.store.lock import data_lock, run_lock
@@ -96,7 +96,7 @@ def deliver(
     ):
         prepare(place, data, classifier, concept)
         if until != "promoted":
-            bring_back(place.backend, deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop)
+            bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
         with data_lock(place.store.data_root, should_stop=should_stop):
             gathered = gather(place, data, timeline)
         dataset = gathered.dataset
@@ -148,7 +148,7 @@ def deliver(
             )
             url = promotion.url
         else:
-            bring_back(place.backend, deadline_seconds=ROLLOUT_SECONDS, should_stop=should_stop)
+            bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
         receipt = timeline.run(
             report, place, version, release, verdict, outcome, gathered, settings, timeline
         )

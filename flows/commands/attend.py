@@ -1,7 +1,7 @@
 """`slipway attend`: ends runs that cannot start, and says why in their state.
 
 Prefect itself waits for ever for an image that is not there, a claim that does not bind or a quota that is
-full, and tells little of it. This stands beside the worker, asks Kubernetes for the reason, and fails the run.
+full, and tells little of it. This runs beside the worker, asks Kubernetes for the reason and fails the run.
 """
 
 from __future__ import annotations

@@ -107,8 +107,12 @@ class Forward:
                 if response.status_code != 503:
                     return response
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                assert time.monotonic() < deadline, f"{' '.join(self.command)}: {error!r}"
                 self.close()
+                why = repr(error)
+            else:
+                why = response.text
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{' '.join(self.command)}: {why}")
             time.sleep(0.5)
 
 
@@ -194,6 +198,8 @@ class Installation:
     namespace: str
     forwards: dict[str, Forward] = field(default_factory=dict)
 
+    eventually = staticmethod(eventually)
+
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """Run kubectl in the namespace."""
         return kubectl("-n", self.namespace, *arguments, stdin=stdin, check=check)
@@ -265,7 +271,7 @@ class Installation:
         return {pod["metadata"]["uid"] for pod in self.items("pods", "-l", "slipway/channel=production")}
 
     def pod(self, image: str, *command: str, script: str = "", volume: str = "") -> subprocess.Popen[str]:
-        """Start a pod with an image (flow or serve) and a command that reads a script; it goes when it ends."""
+        """Start a pod of an image (flow or serve) whose command reads a script; it goes when it ends."""
         deployment = {"flow": "prefect-worker", "serve": "mnist-production"}[image]
         where = "jsonpath={.spec.template.spec.containers[0].image}"
         name = self.kubectl("get", "deployment", deployment, "-o", where)
@@ -287,9 +293,9 @@ class Installation:
             container["volumeMounts"] = [{"name": volume, "mountPath": f"/{volume}"}]
             spec["volumes"] = [{"name": volume, "persistentVolumeClaim": {"claimName": volume}}]
         pod = f"test-{secrets.token_hex(3)}"
+        options = ["--restart=Never", "--rm", "--stdin", "--quiet", "--overrides", json.dumps({"spec": spec})]
         process = subprocess.Popen(
-            ["kubectl", "-n", self.namespace, "run", pod, "--image", name, "--restart=Never", "--rm"]
-            + ["--stdin", "--quiet", "--overrides", json.dumps({"spec": spec})],
+            ["kubectl", "-n", self.namespace, "run", pod, "--image", name, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

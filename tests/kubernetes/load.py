@@ -1,9 +1,9 @@
-"""Asks a model server without a pause and tells what came of it; runs in a pod, with the standard library alone.
+"""Asks a model server without a pause, and prints what came of it as a line of JSON; runs in a pod.
 
     python load.py HOST PORT SECONDS THREADS
 
-Each thread keeps its connection and opens a new one where the server asks for it. Ends early when its standard
-input ends. Prints one line of JSON.
+It has the standard library alone. Each thread keeps its connection, and opens a new one where the server asks
+for it.
 """
 
 import http.client

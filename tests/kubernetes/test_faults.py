@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import pytest
-from conftest import eventually
 
 LONG = {"steps": 15_000, "display_steps": 500, "checkpoint_seconds": 0.5}
 """A training of some twenty seconds, with a checkpoint twice a second."""
@@ -16,8 +15,9 @@ RESUMED = "classifier: goes on from step"
 KILL_THE_ENGINE = """
 import os, pathlib, signal
 for process in pathlib.Path("/proc").iterdir():
-    if process.name.isdigit() and int(process.name) != os.getpid() and b"flow_engine" in (process / "cmdline").read_bytes():
-        os.kill(int(process.name), signal.SIGKILL)
+    if process.name.isdigit() and process.name != str(os.getpid()):
+        if b"flow_engine" in (process / "cmdline").read_bytes():
+            os.kill(int(process.name), signal.SIGKILL)
 """
 
 
@@ -102,4 +102,4 @@ def test_a_run_that_cannot_start_says_why(delivered, variables, why):
     assert message.startswith("it did not start within 20 s: ")
     assert why in message
     assert time.monotonic() - started < 60
-    eventually(lambda: not run.pods(), "the pod of the Job is gone")
+    delivered.eventually(lambda: not run.pods(), "the pod of the Job is gone")
