@@ -310,6 +310,16 @@ class Installation:
         """Run a command in a pod of production, which has the volume of the models."""
         return self.kubectl("exec", "deployment/mnist-production", "--", *command)
 
+    def cancel_all(self) -> None:
+        """End all runs, as those of a test that failed: the next one would wait for them."""
+        active = {"state": {"type": {"any_": ["SCHEDULED", "PENDING", "RUNNING", "CANCELLING"]}}}
+        found = self.prefect("POST", "/flow_runs/filter", json={"flow_runs": active})
+        for run in found:
+            body = {"state": {"type": "CANCELLED"}, "force": True}
+            self.prefect("POST", f"/flow_runs/{run['id']}/set_state", json=body)
+        if found:
+            self.kubectl("delete", "jobs", "--all", "--cascade=foreground", "--timeout=60s")
+
     def close(self) -> None:
         """Close all ways."""
         for forward in self.forwards.values():
@@ -364,11 +374,13 @@ def install(cluster: None, published: Path) -> Iterator[Installation]:
 
 
 @pytest.fixture
-def delivered(install: Installation) -> Installation:
-    """An installation with a version in production."""
+def delivered(install: Installation) -> Iterator[Installation]:
+    """An installation with a version in production, and without a run."""
+    install.cancel_all()
     if not install.production_pods():
         install.deliver().done()
-    return install
+    yield install
+    install.cancel_all()
 
 
 @pytest.fixture

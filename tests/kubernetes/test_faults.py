@@ -16,7 +16,7 @@ KILL_THE_ENGINE = """
 import os, pathlib, signal
 for process in pathlib.Path("/proc").iterdir():
     if process.name.isdigit() and process.name != str(os.getpid()):
-        if b"flow_engine" in (process / "cmdline").read_bytes():
+        if b"prefect.engine" in (process / "cmdline").read_bytes():
             os.kill(int(process.name), signal.SIGKILL)
 """
 
@@ -50,9 +50,8 @@ def test_a_run_that_crashes_is_started_again(delivered, seed):
 
 def test_out_of_memory_is_told_and_tried_twice_again(delivered, seed):
     """Crashed at once with that reason; after the third time it stays so."""
-    run = delivered.deliver(
-        classifier={"seed": seed}, variables={"memory_limit": "400Mi", "memory_request": "400Mi"}
-    )
+    large = {"seed": seed, "hidden_1": 8192, "hidden_2": 8192}  # 300 MB of weights, three times
+    run = delivered.deliver(classifier=large, variables={"memory_limit": "700Mi", "memory_request": "700Mi"})
     state, message = run.end_for_good(starts=3)
     assert state == "CRASHED"
     assert "OOMKilled" in message + run.said
