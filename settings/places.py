@@ -36,6 +36,7 @@ def _absolute(path: Path | None, info: ValidationInfo) -> Path | None:
 Folder = Annotated[Path, AfterValidator(_absolute)]
 OptionalFolder = Annotated[Path | None, AfterValidator(_absolute)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
+Url = Annotated[str, Field(pattern=r"^http://[A-Za-z0-9._-]+:[0-9]{1,5}$")]
 Runner = Literal["local", "kubernetes"]
 
 
@@ -61,8 +62,10 @@ class Places(BaseModel):
     dataset_folder: OptionalFolder = Field(
         None, description="a folder with published files of datasets, searched before the network"
     )
-    backend: Literal["local", "kubernetes"] = Field(
-        "local", description="where the channels are served: by processes of this machine, or by Deployments"
+    backend: Literal["local", "external", "kubernetes"] = Field(
+        "local",
+        description="where the channels are served: by processes that a delivery starts on this machine, by "
+        "servers that somebody else keeps running (docker/compose.yaml), or by Deployments",
     )
     runner: Runner = Field(
         "local",
@@ -80,6 +83,8 @@ class Places(BaseModel):
     )
     stage_port: Port = Field(8502, description="the port of the local stage")
     production_port: Port = Field(8501, description="the port of local production")
+    stage_url: Url = Field("http://127.0.0.1:8502", description="where an external stage answers")
+    production_url: Url = Field("http://127.0.0.1:8501", description="where external production answers")
 
     def dataset_home(self, name: str) -> Path:
         """The folder of a dataset of the catalogue: its downloads and local files."""
@@ -107,8 +112,15 @@ VARIABLES: Mapping[str, str] = {
     "SERVING_HOST": "host",
     "STAGE_PORT": "stage_port",
     "PRODUCTION_PORT": "production_port",
+    "STAGE_URL": "stage_url",
+    "PRODUCTION_URL": "production_url",
 }
 """The variable of each place; notMNIST_DATA_DIR may be written NOTMNIST_DATA_DIR too."""
+
+APART = (
+    ("stage_port", "production_port"),
+    ("stage_url", "production_url"),
+)  # one server cannot be both channels
 
 
 def place_hint(name: str) -> str:
@@ -144,14 +156,10 @@ def resolve_places(
                 if written in variables:
                     given[field] = Given(field, variables[written] or "", f"{label}: {written}")
     places = validated(Places, given, problems, context={"folder": folder})
-    if places is not None and places.stage_port == places.production_port:
-        origins = [
-            given[field].origin if field in given else "default"
-            for field in ("stage_port", "production_port")
-        ]
-        problems.append(
-            f"STAGE_PORT ({origins[0]}) and PRODUCTION_PORT ({origins[1]}) are both {places.stage_port}; "
-            "they have to differ"
-        )
+    if places is None:
         return None
-    return places
+    alike = [pair for pair in APART if getattr(places, pair[0]) == getattr(places, pair[1])]
+    for pair in alike:
+        said = [f"{field.upper()} ({given[field].origin if field in given else 'default'})" for field in pair]
+        problems.append(f"{said[0]} and {said[1]} are both {getattr(places, pair[0])}; they have to differ")
+    return None if alike else places

@@ -8,6 +8,7 @@ from pathlib import Path
 from settings.places import Places, Runner
 from tasks.channels.backend import Backend
 from tasks.channels.cluster import Cluster
+from tasks.channels.external import ExternalBackend
 from tasks.channels.kubernetes import KubernetesBackend
 from tasks.channels.local import LocalBackend
 from tasks.datasets.catalogue import CATALOGUE
@@ -48,6 +49,14 @@ def open_backend(places: Places, registry: Registry) -> Backend:
     if places.backend == "kubernetes":
         return KubernetesBackend(
             Cluster(places.namespace), registry.name, registry.releases, registry.candidates
+        )
+    if places.backend == "external":
+        return ExternalBackend(
+            models_root=places.models_root,
+            name=registry.name,
+            releases=registry.releases,
+            candidates=registry.candidates,
+            urls={"stage": places.stage_url, "production": places.production_url},
         )
     return LocalBackend(
         models_root=places.models_root,

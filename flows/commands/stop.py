@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flows.commands.arguments import add_name, workplace_of
 from tasks.channels.backend import Channel
-from tasks.channels.local import CHANNELS
+from tasks.channels.files import CHANNELS
 from tasks.store.lock import run_lock
 
 

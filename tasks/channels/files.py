@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.channels.backend import Channel, Wanted
-from tasks.release.contract import MANIFEST
-from tasks.store.files import sha256_of, write_json
+from tasks.store.files import write_json
+
+CHANNELS = "channels"  # below the models' root, with a folder for each model
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,14 @@ class ChannelFiles:
         write_json(self.document, wanted.as_json())
 
     def stamp(self) -> str:
-        """Give what the server calls the document's stamp: it changes with every replacement."""
-        status = self.document.stat()
+        """Give what the server calls the document's stamp: it changes with every replacement.
+
+        It is the same in every container that has this folder of the machine; empty without a document.
+        """
+        try:
+            status = self.document.stat()
+        except FileNotFoundError:
+            return ""
         return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
 
     def read_note(self) -> dict[str, Any]:
@@ -67,18 +73,3 @@ class ChannelFiles:
         """Remove document and note: nothing is meant to be served."""
         self.note.unlink(missing_ok=True)
         self.document.unlink(missing_ok=True)
-
-
-def difference(homes: Sequence[Path], version: int, digest: str) -> str:
-    """Say how the release in the first home that has the version differs from that of the digest.
-
-    Empty where it is that one. A version may have been removed by hand, and made anew under its number.
-    """
-    folder = next((home / str(version) for home in homes if (home / str(version)).is_dir()), None)
-    if folder is None:
-        return f"version {version}, which it serves, is not on the disk"
-    try:
-        same = sha256_of(folder / MANIFEST) == digest
-    except OSError as error:
-        return f"version {version}, which it serves, cannot be read: {error.strerror}"
-    return "" if same else f"the version {version} that it serves is not that on the disk"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from typing import Any
 from settings.errors import SlipwayError, Stopped, Surroundings
 from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
 from tasks.channels.cluster import Cluster, Json, Unsteady
-from tasks.channels.files import difference
-from tasks.channels.look import ask
+from tasks.channels.health import homes_of, shortcoming
+from tasks.channels.look import answer_of
 from tasks.channels.pods import conditions, is_ready, trouble
 
 logger = logging.getLogger(__name__)
@@ -146,12 +146,8 @@ class KubernetesBackend:
             detail = self._trouble(rollout) or "its pods are not those of its Deployment as it is now"
         elif health is None:
             detail = "its Service does not answer"
-        elif wanted is None:
-            detail = f"its document cannot be read: {rollout.document[:80]!r}"
-        elif (version, health["runtime"]) != (wanted.version, wanted.runtime):
-            detail = f"it serves version {version} by {health['runtime'] or 'nothing'}"
         else:
-            detail = str(health["error"]) or difference(self._homes(channel), version, str(health["digest"]))
+            detail = shortcoming(health, wanted, homes_of(channel, self.releases, self.candidates))
         return Serving(version, not detail, endpoint, detail, wanted, str(health["digest"]) if health else "")
 
     def _wait(
@@ -225,16 +221,13 @@ class KubernetesBackend:
         for pod in rollout.of_the_present:
             address = pod["status"].get("podIP")
             if address and not is_ready(pod) and "deletionTimestamp" not in pod["metadata"]:
-                health = answer_of(address)
+                health = answer_of(address, PORT)
                 if health and health["error"]:
                     return str(health["error"])
         return ""
 
     def _ask_service(self, channel: Channel) -> dict[str, Any] | None:
-        return answer_of(f"{self._deployment(channel)}.{self.cluster.namespace}.svc")
-
-    def _homes(self, channel: Channel) -> Sequence[Path]:
-        return [self.releases, self.candidates] if channel == "stage" else [self.releases]
+        return answer_of(f"{self._deployment(channel)}.{self.cluster.namespace}.svc", PORT)
 
     def _deployment(self, channel: Channel) -> str:
         return f"{self.name}-{channel}"
@@ -243,11 +236,3 @@ class KubernetesBackend:
 def document_of(wanted: Wanted) -> str:
     """Give the text of a document, the same for the same wish."""
     return json.dumps(wanted.as_json(), sort_keys=True)
-
-
-def answer_of(host: str) -> dict[str, Any] | None:
-    """Give what the server at a host says of itself; None where none answers."""
-    try:
-        return ask(host, PORT)
-    except ConnectionRefusedError:
-        return None

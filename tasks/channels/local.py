@@ -13,13 +13,13 @@ from pathlib import Path
 from settings.errors import Stopped, Surroundings
 from tasks.channels import process
 from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
-from tasks.channels.files import ChannelFiles, difference
+from tasks.channels.files import CHANNELS, ChannelFiles
 from tasks.channels.fingerprint import ROOT, fingerprint
+from tasks.channels.health import homes_of, shortcoming
 from tasks.channels.look import Found, look, servers_of
 
 logger = logging.getLogger(__name__)
 
-CHANNELS = "channels"  # below the models' root, with a folder for each model
 PORT_VARIABLES = {"stage": "STAGE_PORT", "production": "PRODUCTION_PORT"}
 END_SECONDS = 15.0  # above the server's own bound for what is in flight
 UNDO_SECONDS = 15.0
@@ -133,18 +133,10 @@ class LocalBackend:
             }[found.kind]
             return Serving(0, False, endpoint, detail, wanted)
         health = found.health
-        version, runtime = int(health["version"]), str(health["runtime"])
-        detail = str(health["error"])
-        if not detail and wanted is None:
-            detail = f"its document {self._files(channel).document} cannot be read"
-        if not detail and wanted is not None and (version, runtime) != (wanted.version, wanted.runtime):
-            detail = f"it serves version {version} by {runtime or 'nothing'}"
-        if not detail and version:
-            homes = [self.releases, self.candidates] if channel == "stage" else [self.releases]
-            detail = difference(homes, version, str(health["digest"]))
+        detail = shortcoming(health, wanted, homes_of(channel, self.releases, self.candidates))
         if not detail and not self._is_current(channel, found):
             detail = f"its server (process {found.pid}) was started by other code or settings"
-        return Serving(version, not detail, endpoint, detail, wanted, str(health["digest"]))
+        return Serving(int(health["version"]), not detail, endpoint, detail, wanted, str(health["digest"]))
 
     def _wait(
         self,

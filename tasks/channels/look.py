@@ -81,6 +81,14 @@ def servers_of(document: Path) -> list[int]:
     return [pid for pid in process.own_pids() if is_server_of(pid, document) and process.has_our_root(pid)]
 
 
+def answer_of(host: str, port: int) -> dict[str, Any] | None:
+    """Give what a model server says of itself; None where none answers, for whatever reason."""
+    try:
+        return ask(host, port)
+    except ConnectionRefusedError:
+        return None
+
+
 def ask(host: str, port: int) -> dict[str, Any] | None:
     """Give what a model server says of itself; None if whoever listens is none, or does not answer."""
     connection = http.client.HTTPConnection(host, port, timeout=ASK_SECONDS)

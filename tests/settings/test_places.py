@@ -23,6 +23,8 @@ def test_defaults_are_below_the_folder(tmp_path: Path) -> None:
     assert places.dataset_folder is None
     assert (places.backend, places.runner, places.host) == ("local", "local", "127.0.0.1")
     assert (places.stage_port, places.production_port) == (8502, 8501)
+    assert places.stage_url == "http://127.0.0.1:8502"
+    assert places.production_url == "http://127.0.0.1:8501"
 
 
 def test_every_place_has_a_variable() -> None:
@@ -75,8 +77,25 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             ["environment: STAGE_PORT is '65536', not a whole number from 1 to 65,535"],
         ),
         ({"STAGE_PORT": ""}, ["environment: STAGE_PORT is '', not a whole number from 1 to 65,535"]),
-        ({"BACKEND": "docker"}, ["environment: BACKEND is 'docker', not one of local"]),
-        ({"RUNNER": "Local"}, ["environment: RUNNER is 'Local', not one of local"]),
+        (
+            {"BACKEND": "docker"},
+            ["environment: BACKEND is 'docker', not one of local, external, kubernetes"],
+        ),
+        ({"RUNNER": "Local"}, ["environment: RUNNER is 'Local', not one of local, kubernetes"]),
+        (
+            {"STAGE_URL": "https://stage/"},
+            [
+                "environment: STAGE_URL is 'https://stage/', not text of the form "
+                "^http://[A-Za-z0-9._-]+:[0-9]{1,5}$"
+            ],
+        ),
+        (
+            {"STAGE_URL": "http://127.0.0.1:8501"},
+            [
+                "STAGE_URL (environment: STAGE_URL) and PRODUCTION_URL (default) are both "
+                "http://127.0.0.1:8501; they have to differ"
+            ],
+        ),
         (
             {"SERVING_HOST": "http://x/"},
             ["environment: SERVING_HOST is 'http://x/', not text of the form ^[A-Za-z0-9.:_-]+$"],

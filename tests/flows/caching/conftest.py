@@ -72,6 +72,7 @@ THRESHOLD = 0.25
 class Channels:
     """Stand in for a backend: it remembers what is wanted, and serves it at once."""
 
+    rollout_seconds = 1.0
     wanted: dict[Channel, Wanted] = field(default_factory=dict)
     dead: set[Channel] = field(default_factory=set)
 

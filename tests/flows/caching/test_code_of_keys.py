@@ -87,6 +87,7 @@ PLUMBING = {
     "tasks.caching",
     "tasks.models.loading",
     "tasks.opening",
+    "tasks.pods",
     "tasks.release.registry",
     "tasks.stage",
     "tasks.steps",

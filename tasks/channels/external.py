@@ -1,0 +1,185 @@
+"""Channels whose servers somebody else keeps running, as docker compose does: one at the URL of each channel.
+
+A server watches its channel's document as a file, in a folder that it shares with this process. So a rollout
+is a new document, and the wait until the server has obeyed it; nothing is started or ended here.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from settings.errors import Stopped, Surroundings
+from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
+from tasks.channels.files import CHANNELS, ChannelFiles
+from tasks.channels.health import homes_of, shortcoming
+from tasks.channels.look import Found, answer_of
+
+logger = logging.getLogger(__name__)
+
+NOTHING = Wanted(version=0)  # a server that obeys it stays up, and serves nothing
+URL_VARIABLES = {"stage": "STAGE_URL", "production": "PRODUCTION_URL"}
+SETTLE_SECONDS = (
+    15.0  # from a document to a server that has obeyed it, where nothing has to be waited for else
+)
+POLL_SECONDS = 0.05
+
+
+class ExternalBackend:
+    """The backend for one model whose servers are there already; see Backend for the promises."""
+
+    rollout_seconds = 60.0
+
+    def __init__(
+        self,
+        models_root: Path,
+        name: str,
+        releases: Path,
+        candidates: Path,
+        urls: Mapping[Channel, str],
+    ) -> None:
+        """Take the folders, and for each channel its URL `http://HOST:PORT`."""
+        self.folder = models_root.absolute() / CHANNELS / name
+        self.name = name
+        self.releases = releases
+        self.candidates = candidates
+        self.urls = dict(urls)
+
+    def put(
+        self,
+        channel: Channel,
+        wanted: Wanted,
+        *,
+        deadline_seconds: float,
+        should_stop: Callable[[], bool],
+    ) -> Endpoint:
+        """Bring the channel to serve what is wanted; on failure its old document and version go on.
+
+        A server that is away is waited for: whoever keeps it may be starting it again.
+        """
+        deadline = time.monotonic() + deadline_seconds
+        files = self._files(channel)
+        found = self._look(channel)
+        if found.kind == "stranger":
+            raise self._foreign(channel, found)
+        before = files.wanted()
+        if before == wanted and self._judge(channel, found, wanted).healthy:
+            return self.endpoint(channel)
+        try:
+            files.want(wanted)
+            self._wait(channel, wanted, deadline, should_stop)
+        except BaseException:
+            self._undo(channel, before or NOTHING)
+            raise
+        return self.endpoint(channel)
+
+    def current(self, channel: Channel) -> Serving | None:
+        """Give what the channel serves; None if it serves nothing, and is not meant to."""
+        files = self._files(channel)
+        found = self._look(channel)
+        wanted = files.wanted()
+        is_meant = wanted != NOTHING if wanted is not None else files.document.exists()
+        is_served = found.kind == "ours" and found.health["version"] != 0
+        return self._judge(channel, found, wanted) if is_meant or is_served else None
+
+    def remove(self, channel: Channel) -> None:
+        """Let the channel serve nothing, and wait until its server has let the version go; it stays up."""
+        if self.current(channel) is None:
+            return
+        self._files(channel).want(NOTHING)
+        if self._look(channel).kind == "ours":
+            self._wait(channel, NOTHING, time.monotonic() + SETTLE_SECONDS, lambda: False)
+        logger.info("%s serves nothing", channel)
+
+    def check(self, channel: Channel) -> None:
+        """Raise Surroundings unless the channel's server answers and has obeyed the document that is here."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while (found := self._look(channel)).kind == "ours":
+            if self._is_settled(channel, found):
+                return
+            if time.monotonic() > deadline:
+                raise Surroundings(f"{channel}: {self._unsettled(channel)}")
+            time.sleep(POLL_SECONDS)
+        raise self._foreign(channel, found) if found.kind == "stranger" else self._away(channel)
+
+    def endpoint(self, channel: Channel) -> Endpoint:
+        """Give where the channel answers, or would."""
+        return Endpoint(self.urls[channel], self.name)
+
+    def _judge(self, channel: Channel, found: Found, wanted: Wanted | None) -> Serving:
+        """Compare what was found with what is wanted."""
+        endpoint = self.endpoint(channel)
+        if found.kind != "ours":
+            detail = f"its URL is that of {found.who}" if found.who else "its server does not answer"
+            return Serving(0, False, endpoint, detail, wanted)
+        health = found.health
+        detail = shortcoming(health, wanted, homes_of(channel, self.releases, self.candidates))
+        if not detail and not self._is_settled(channel, found):
+            detail = self._unsettled(channel)
+        return Serving(int(health["version"]), not detail, endpoint, detail, wanted, str(health["digest"]))
+
+    def _wait(
+        self, channel: Channel, wanted: Wanted, deadline: float, should_stop: Callable[[], bool]
+    ) -> None:
+        """Wait until the channel's server has obeyed the document as it is now."""
+        what = f"version {wanted.version}" if wanted.version else "nothing"
+        while True:
+            found = self._look(channel)
+            if found.kind == "stranger":
+                raise self._foreign(channel, found)
+            if found.kind == "ours" and self._is_settled(channel, found):
+                if found.health["error"]:
+                    raise Surroundings(f"{channel}: {found.health['error']}")
+                if found.health["version"] == wanted.version:
+                    return
+            if should_stop():
+                raise Stopped(f"stopped before {channel} served {what}")
+            if time.monotonic() > deadline:
+                why = self._unsettled(channel) if found.kind == "ours" else str(self._away(channel))
+                raise Surroundings(f"{channel} did not serve {what} in time: {why}")
+            time.sleep(POLL_SECONDS)
+
+    def _undo(self, channel: Channel, before: Wanted) -> None:
+        """Let the channel serve what it served before, and wait for it; what goes wrong then is only told."""
+        self._files(channel).want(before)
+        try:
+            self._wait(channel, before, time.monotonic() + SETTLE_SECONDS, lambda: False)
+        except Surroundings as error:
+            logger.error("what %s served before does not come back: %s", channel, error)
+
+    def _look(self, channel: Channel) -> Found:
+        """Find out whether the server of this channel's document answers at its URL."""
+        host, _, port = self.urls[channel].removeprefix("http://").partition(":")
+        health = answer_of(host, int(port))
+        if health is None:
+            return Found("nothing")
+        if health["document"] != str(self._files(channel).document):
+            return Found("stranger", who=f"the model server of {health['document']}")
+        return Found("ours", health=health)
+
+    def _is_settled(self, channel: Channel, found: Found) -> bool:
+        return bool(found.health["settled"] == self._files(channel).stamp())
+
+    def _unsettled(self, channel: Channel) -> str:
+        document = self._files(channel).document
+        return (
+            f"the server at {self.urls[channel]} has not obeyed {document} as it is here: "
+            "see its log, and whether it has the same folder at that path"
+        )
+
+    def _away(self, channel: Channel) -> Surroundings:
+        return Surroundings(
+            f"no model server answers at {self.urls[channel]}, the URL of {channel}: start it "
+            f"(docker compose -f docker/compose.yaml up --wait), or set {URL_VARIABLES[channel]}"
+        )
+
+    def _foreign(self, channel: Channel, found: Found) -> Surroundings:
+        return Surroundings(
+            f"{self.urls[channel]}, the URL of {channel}, is that of {found.who}, not of "
+            f"{self._files(channel).document}: set {URL_VARIABLES[channel]}, or give the server this document"
+        )
+
+    def _files(self, channel: Channel) -> ChannelFiles:
+        return ChannelFiles(self.folder, channel)

@@ -1,0 +1,46 @@
+"""Whether a server serves what its channel is wanted to serve: what it says of itself, against the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tasks.channels.backend import Channel, Wanted
+from tasks.release.contract import MANIFEST
+from tasks.store.files import sha256_of
+
+
+def homes_of(channel: Channel, releases: Path, candidates: Path) -> list[Path]:
+    """Give the folders of the versions that a channel may serve: production only those that were promoted."""
+    return [releases, candidates] if channel == "stage" else [releases]
+
+
+def shortcoming(health: Mapping[str, Any], wanted: Wanted | None, homes: Sequence[Path]) -> str:
+    """Say why a server with this `health` does not serve what is wanted; empty where it does.
+
+    `wanted` is None when the document cannot be read, `homes` are the folders that hold the versions.
+    """
+    version, runtime = int(health["version"]), str(health["runtime"])
+    if health["error"]:
+        return str(health["error"])
+    if wanted is None:
+        return "its document cannot be read"
+    if (version, runtime) != (wanted.version, wanted.runtime):
+        return f"it serves version {version} by {runtime or 'nothing'}"
+    return difference(homes, version, str(health["digest"])) if version else ""
+
+
+def difference(homes: Sequence[Path], version: int, digest: str) -> str:
+    """Say how the release in the first home that has the version differs from that of the digest.
+
+    Empty where it is that one. A version may have been removed by hand, and made anew under its number.
+    """
+    folder = next((home / str(version) for home in homes if (home / str(version)).is_dir()), None)
+    if folder is None:
+        return f"version {version}, which it serves, is not on the disk"
+    try:
+        same = sha256_of(folder / MANIFEST) == digest
+    except OSError as error:
+        return f"version {version}, which it serves, cannot be read: {error.strerror}"
+    return "" if same else f"the version {version} that it serves is not that on the disk"
