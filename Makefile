@@ -37,7 +37,7 @@ stop: env ## stop the servers of this machine
 	$(BIN)/python -m flows stop
 
 test: env-test ## run the tests (minutes)
-	$(BIN)/python -m pytest -m "not slow and not kubernetes"
+	$(BIN)/python -m pytest -m "not slow and not kubernetes and not compose"
 
 test-slow: env-test ## run the slow tests: a delivery killed at many random moments
 	$(BIN)/python -m pytest -m slow

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Copies what a delivery on this machine has downloaded of the datasets to the volume `data` of the cluster, for a
-# cluster that reaches none of their sources. Published files that stand in FOLDER/NAME/ are copied too.
+# Copies what a delivery on this machine has downloaded of the datasets to the volume `data` of the cluster, or of
+# docker compose, for a place that reaches none of their sources. Published files that stand in FOLDER/NAME/ are
+# copied too.
 #
 #     deployments/seed.sh [FOLDER]
+#     COMPOSE='docker compose -f docker/compose.yaml' deployments/seed.sh [FOLDER]
 #
 # FOLDER is a DATA_ROOT (default: data). NAMESPACE and KUBECTL may be set.
 set -euo pipefail
@@ -10,26 +12,33 @@ set -euo pipefail
 folder=${1:-data}
 namespace=${NAMESPACE:-slipway}
 kubectl=${KUBECTL:-kubectl}
+compose=${COMPOSE:-}
 
 [ -d "$folder" ] || { echo "seed: $folder is not a folder" >&2; exit 2; }
-# Decoded sets stay: the cluster makes its own, with its own keys.
+# Decoded sets stay: the delivery makes its own, with its own keys.
 files=$(cd "$folder" && find . -mindepth 2 -maxdepth 3 -type f \( -path './*/downloads/*' -o ! -path './*/*/*' \) \
     ! -name '.*' ! -name 'unreachable-*')
 [ -n "$files" ] || { echo "seed: $folder holds no downloaded files: deliver there once, or put them into it" >&2; exit 2; }
+extract=(tar --extract --no-same-owner --no-same-permissions --directory /data)
 
-image=$($kubectl -n "$namespace" get deployment prefect-worker -o jsonpath='{.spec.template.spec.containers[0].image}')
-pod=$(cat <<JSON
+if [ -n "$compose" ]; then
+    tar --create --directory "$folder" $files | $compose exec -T worker "${extract[@]}"
+else
+    image=$($kubectl -n "$namespace" get deployment prefect-worker -o jsonpath='{.spec.template.spec.containers[0].image}')
+    command=$(printf '"%s", ' "${extract[@]}")
+    pod=$(cat <<JSON
 {"spec": {
   "automountServiceAccountToken": false,
   "securityContext": {"runAsNonRoot": true, "runAsUser": 10001, "runAsGroup": 10001, "fsGroup": 10001, "seccompProfile": {"type": "RuntimeDefault"}},
   "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}],
   "containers": [{
     "name": "seed", "image": "$image", "stdin": true, "stdinOnce": true,
-    "command": ["tar", "--extract", "--no-same-owner", "--no-same-permissions", "--directory", "/data"],
+    "command": [${command%, }],
     "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}},
     "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}}
 JSON
-)
-tar --create --directory "$folder" $files |
-    $kubectl -n "$namespace" run seed --image "$image" --restart Never --rm --stdin --quiet --overrides "$pod"
+    )
+    tar --create --directory "$folder" $files |
+        $kubectl -n "$namespace" run seed --image "$image" --restart Never --rm --stdin --quiet --overrides "$pod"
+fi
 printf 'copied to the volume data:\n%s\n' "$files"

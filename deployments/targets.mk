@@ -12,7 +12,7 @@ IN_WORKER = $(KUBECTL) -n $(NAMESPACE) exec deployment/prefect-worker --containe
 $(SECRET):
 	@umask 077 && printf 'auth-string=slipway:%s\n' "$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" > $@
 
-image: $(SECRET) ## build the images of the flows and of the model server (PUSH=registry/name pushes them)
+image: ## build the images of the flows and of the model server (PUSH=registry/name pushes them)
 	for target in flow serve; do \
 		DOCKER_BUILDKIT=1 docker build --file docker/Dockerfile --target $$target --tag $(IMAGES)/$$target:$(TAG) \
 			--build-arg REVISION=$$(git describe --always --dirty) . || exit; \
@@ -65,4 +65,7 @@ seed: ## copy the datasets' files of this machine (DATA=data) into the cluster, 
 test-kubernetes: env-test image load ## run the tests on the cluster that kubectl speaks to (20 minutes)
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -m kubernetes tests/kubernetes
 
-.PHONY: FORCE image load manifests deployments deliver-kubernetes seed test-kubernetes
+test-compose: env-test image ## deliver through docker/compose.yaml, with the Docker engine of this machine (minutes)
+	IMAGES=$(IMAGES) TAG=$(TAG) $(BIN)/python -m pytest -m compose tests/compose
+
+.PHONY: FORCE image load manifests deployments deliver-kubernetes seed test-kubernetes test-compose

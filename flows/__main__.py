@@ -21,7 +21,7 @@ COMMANDS = {
     "history": "say what happened to the versions",
     "stop": "stop the servers of this machine",
     "attend": "end runs that cannot start, with the reason, from inside a cluster",
-    "register": "register the deployments in a Prefect server, from inside a cluster",
+    "register": "register a work pool and its deployments in a Prefect server",
 }
 
 INTERRUPTED = f"slipway: interrupted; {GOES_ON}"

@@ -17,7 +17,8 @@ from flows.commands.engine import API_URL, check_server
 from settings.errors import Surroundings, WrongInput
 
 DEPLOYMENTS = Path(__file__).resolve().parents[2] / "deployments"
-POOL = "slipway"
+POOLS = {"slipway": "kubernetes", "compose": "compose"}
+"""The work pools, each with the name of its deployments."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -27,19 +28,34 @@ def run(arguments: Sequence[str]) -> int:
         description="Register the work pool, the deployments and the automations in the Prefect server that "
         f"{API_URL} names. Defaults of parameters are those of the code.",
     )
-    parser.add_argument("--image", required=True, help="the image of the flows")
+    parser.add_argument(
+        "--pool",
+        choices=POOLS,
+        default="slipway",
+        help="slipway: each run is a Job of the cluster; compose: each is a process of the worker "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--image", help="of the Jobs: the image of the flows")
     parser.add_argument(
         "--namespace", default=os.environ.get("NAMESPACE", ""), help="of the Jobs (default: NAMESPACE)"
     )
     options = parser.parse_args(arguments)
-    if not options.namespace:
+    jobs = options.pool == "slipway"
+    if jobs and not options.image:
+        raise WrongInput("no image is named: give --image")
+    if jobs and not options.namespace:
         raise WrongInput("no namespace is named: give --namespace, or set NAMESPACE")
     if not (url := os.environ.get(API_URL)):
         raise WrongInput(f"no Prefect server is named: set {API_URL}")
     check_server(url)
-    register_pool(options.image, options.namespace)
-    print(f"work pool   {POOL}: image {options.image}, namespace {options.namespace}")
-    for deployment in register_deployments():
+    if jobs:
+        template = job_template(options.image, options.namespace)
+        register_pool(options.pool, "kubernetes", "Deliveries, each a Job.", template)
+        print(f"work pool   {options.pool}: image {options.image}, namespace {options.namespace}")
+    else:
+        register_pool(options.pool, "process", "Deliveries, each a process.", process_template())
+        print(f"work pool   {options.pool}")
+    for deployment in register_deployments(POOLS[options.pool]):
         print(f"deployment  {deployment}")
     for automation in register_automations():
         print(f"automation  {automation}")
@@ -55,24 +71,26 @@ def job_template(image: str, namespace: str) -> dict[str, Any]:
     return template
 
 
-def register_pool(image: str, namespace: str) -> None:
+def process_template() -> dict[str, Any]:
+    """Give the base job template of processes, which is Prefect's own."""
+    from prefect.workers.process import ProcessWorker
+
+    return ProcessWorker.get_default_base_job_template()
+
+
+def register_pool(name: str, kind: str, description: str, template: dict[str, Any]) -> None:
     """Make the work pool, or bring it up to date: a worker that came first made it with another template."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
 
     with get_client(sync_client=True) as client:
-        pool = WorkPoolCreate(
-            name=POOL,
-            type="kubernetes",
-            description="Deliveries, each a Job.",
-            base_job_template=job_template(image, namespace),
-        )
+        pool = WorkPoolCreate(name=name, type=kind, description=description, base_job_template=template)
         client.create_work_pool(pool, overwrite=True)
 
 
-def register_deployments() -> list[str]:
-    """Register what prefect.yaml describes, as its own command does, and give the names."""
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file"]
+def register_deployments(name: str) -> list[str]:
+    """Register those of prefect.yaml with this name, as Prefect's own command does; give the full names."""
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", name, "--prefect-file"]
     # In an empty folder: the command takes the working directory for the project.
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(
@@ -98,8 +116,9 @@ def register_automations() -> list[str]:
         for one in described:
             wanted = AutomationCore.model_validate(one)
             present = client.read_automations_by_name(wanted.name)
-            if present:
-                client.update_automation(present[0].id, wanted)
-            else:
+            if not present:
                 client.create_automation(wanted)
+            # One that is written anew forgets what it was waiting for.
+            elif present[0].model_dump(include=set(AutomationCore.model_fields)) != wanted.model_dump():
+                client.update_automation(present[0].id, wanted)
     return [one["name"] for one in described]

@@ -66,3 +66,20 @@ def test_every_command_has_help(command, capsys):
         main([command, "--help"])
     assert ended.value.code == 0
     assert "usage:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--namespace", "n"], "slipway: no image is named: give --image"),
+        (["--image", "i"], "slipway: no namespace is named: give --namespace, or set NAMESPACE"),
+        (["--image", "i", "--namespace", "n"], "slipway: no Prefect server is named: set PREFECT_API_URL"),
+        (["--pool", "compose"], "slipway: no Prefect server is named: set PREFECT_API_URL"),
+    ],
+)
+def test_register_says_what_is_missing(arguments, line, capsys, monkeypatch):
+    """Jobs need an image and a namespace, processes of a worker neither; both need a server."""
+    for name in ("NAMESPACE", "PREFECT_API_URL"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["register", *arguments]) == 2
+    assert capsys.readouterr().err == f"{line}\n"

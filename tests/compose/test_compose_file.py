@@ -1,0 +1,55 @@
+"""docker/compose.yaml as it is written, held against the code that its containers run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from flows.commands.register import POOLS
+from settings.places import read_places
+from tasks.channels.external import ExternalBackend
+from tasks.serving.__main__ import parser
+from tasks.workplace import open_workplace
+from tests.flows.conftest import ROOT
+
+SERVICES = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_confined(name):
+    """No service is root, writes to its own files, gains rights, or is reached from another machine."""
+    service = SERVICES[name]
+    assert service["user"] == "10001:10001"
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+    assert service["restart"] == "unless-stopped"
+    assert "healthcheck" in service
+
+
+def test_the_servers_obey_the_documents_that_the_worker_writes():
+    """Documents, folders, ports and names of the two servers are those of the worker's backend."""
+    place = open_workplace(read_places(SERVICES["worker"]["environment"], Path("/")), "mnist")
+    backend = place.backend
+    assert isinstance(backend, ExternalBackend)
+    for channel, url in backend.urls.items():
+        options = parser().parse_args(SERVICES[channel]["command"])
+        assert url == f"http://{channel}:{options.port}"
+        assert options.host == "0.0.0.0"
+        assert options.document == backend.folder / f"{channel}.json"
+        assert options.name == "mnist"
+        assert options.releases == place.registry.releases
+        assert options.candidates == (place.registry.candidates if channel == "stage" else None)
+
+
+def test_every_deployment_has_a_pool_that_is_registered():
+    """Each deployment of prefect.yaml is registered with its work pool, and each pool has some."""
+    described = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+    assert {(one["work_pool"]["name"], one["name"]) for one in described} == set(POOLS.items())
+    flows = {
+        name: sorted(one["entrypoint"] for one in described if one["name"] == name) for name in POOLS.values()
+    }
+    assert flows["compose"] == ["flows.deliver.deliver", "flows.rollback.rollback"]
