@@ -10,6 +10,7 @@ from pathlib import Path
 from flows.commands.arguments import add_name, settings_of
 from flows.commands.engine import ready_prefect
 from settings.places import read_places
+from tasks.workplace import open_workplace
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -28,6 +29,7 @@ def run(arguments: Sequence[str]) -> int:
     add_name(parser)
     options = parser.parse_args(arguments)
     places, settings = read_places(os.environ, Path.cwd()), settings_of(options)
+    open_workplace(places, settings.serving.name)  # a backend may not work from here
     with ready_prefect(places.models_root, "a rollback"):
         from flows.rollback import rollback
 

@@ -83,3 +83,15 @@ def test_register_says_what_is_missing(arguments, line, capsys, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     assert main(["register", *arguments]) == 2
     assert capsys.readouterr().err == f"{line}\n"
+
+
+@pytest.mark.parametrize("command", ["deliver", "rollback"])
+def test_a_backend_that_works_in_a_cluster_only_stops_at_once(command, capsys, tmp_path, monkeypatch):
+    """One line names the way into the cluster, before Prefect is started."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BACKEND", "kubernetes")
+    monkeypatch.setattr("flows.commands.deliver.ready_prefect", None)
+    monkeypatch.setattr("flows.commands.rollback.ready_prefect", None)
+    assert main([command]) == 3
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "prefect deployment run deliver/kubernetes" in line

@@ -25,6 +25,15 @@ NAMESPACE = os.environ.get("NAMESPACE", "slipway-test")
 OVERLAY = "tests/kubernetes/overlay"
 START_SECONDS = 20  # of the overlay: within which a run has to start
 
+# Kills what runs the flow, as the kernel does where memory runs out; the pod's first process goes on.
+KILL_THE_ENGINE = """
+import os, pathlib, signal
+for process in pathlib.Path("/proc").iterdir():
+    if process.name.isdigit() and process.name != str(os.getpid()):
+        if b"prefect.engine" in (process / "cmdline").read_bytes():
+            os.kill(int(process.name), signal.SIGKILL)
+"""
+
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 SMALL: Mapping[str, Mapping[str, Any]] = {
@@ -186,6 +195,10 @@ class Run:
         found = self.install.items("pods", "-l", f"prefect.io/flow-run-id={self.id}")
         return [pod["metadata"]["name"] for pod in found if pod["status"]["phase"] in ("Pending", "Running")]
 
+    def kill_the_engine(self) -> None:
+        """Kill the process that runs the flow, in its pod."""
+        self.install.kubectl("exec", *self.pods(), "--", "python", "-c", KILL_THE_ENGINE)
+
     def wait_for(self, words: str, seconds: float = 120) -> None:
         """Wait until its log has the words."""
         eventually(lambda: words in self.said, f"{words!r} in the log of {self.id}: {self.state}", seconds)
@@ -245,6 +258,10 @@ class Installation:
         body = {"parameters": parameters, "job_variables": job_variables, "state": {"type": "SCHEDULED"}}
         made = self.prefect("POST", f"/deployments/{deployment}/create_flow_run", json=body)
         return Run(self, made["id"])
+
+    def run(self, id: str) -> Run:  # noqa: A002 - what Prefect calls it
+        """Give the flow run of an id."""
+        return Run(self, id)
 
     def deliver(
         self, until: str = "promoted", variables: Mapping[str, Any] | None = None, **changed: Any
@@ -366,11 +383,13 @@ def bring_up(namespace: str, published: Path, **variables: str) -> Installation:
 
 
 @pytest.fixture(scope="session")
-def install(cluster: None, published: Path) -> Iterator[Installation]:
+def install(cluster: None, published: Path, request: pytest.FixtureRequest) -> Iterator[Installation]:
     """Slipway in a namespace that was empty; it stays after a failure, to be looked at."""
     made = bring_up(NAMESPACE, published)
     yield made
     made.close()
+    if not request.session.testsfailed and "REUSE_NAMESPACE" not in os.environ:
+        kubectl("delete", "namespace", NAMESPACE, "--timeout=120s")
 
 
 @pytest.fixture

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import io
 import json
+import subprocess
+import tarfile
+
+from tasks.channels.backend import Endpoint
+from tasks.channels.client import Client
+from tasks.release.inprocess import run_litert
+from tasks.release.parity import compare
+from tasks.release.reader import Release
 
 
 def test_from_an_empty_namespace_to_an_answer_of_production(install):
     """The commands of the walk-through end with a version in production, judged through the stage."""
     assert install.items("pods", "-l", "app.kubernetes.io/name=model-server") == []
-    run = install.deliver().done()
+    run = install.deliver(serving={"max_images": 5_000}).done()
     assert install.served_version() == 1
     assert {"train-classifier", "train-concept", "export", "stage", "judge", "promote", "report"} <= run.ran
     receipt = json.loads(install.in_models("cat", "/models/receipts/mnist/1-1/receipt.json"))
     assert (receipt["outcome"], receipt["settings"]["classifier"]["steps"]) == ("promoted", 200)
+    # A parameter for each stage leaves the places as the pod's environment says, and reaches the channel.
+    deployment = json.loads(install.kubectl("get", "deployment", "mnist-production", "-o", "json"))
+    document = deployment["spec"]["template"]["metadata"]["annotations"]["slipway/document"]
+    assert json.loads(document)["max_images"] == 5_000
+    (pod,) = install.items("pods", "-l", f"prefect.io/flow-run-id={run.id}")
+    told = {one["name"]: one.get("value") for one in pod["spec"]["containers"][0]["env"]}
+    assert (told["DATA_ROOT"], told["MODELS_ROOT"], told["BACKEND"]) == ("/data", "/models", "kubernetes")
     # The stage is gone again.
     assert install.items("pods", "-l", "slipway/channel=stage") == []
 
@@ -73,3 +89,22 @@ def test_two_deliveries_at_once_go_one_after_the_other(delivered, seed):
     times = [(run.read()["start_time"], run.read()["end_time"]) for run in (first, second)]
     (_, ended), (started, _) = sorted(times)
     assert ended <= started
+
+
+def test_the_golden_batch_is_answered_as_on_this_machine(delivered, tmp_path):
+    """What production answers in the cluster is what the same release computes here."""
+    version = delivered.served_version()
+    command = ["kubectl", "-n", delivered.namespace, "exec", "deployment/mnist-production", "--"]
+    command += ["tar", "--create", "--directory", "/models/mnist", str(version)]
+    packed = subprocess.run(command, capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    release = Release(tmp_path / str(version))
+    release.verify()
+    imgs = release.golden["imgs"]
+    with Client(Endpoint(delivered.forward("mnist-production", 8501).url, "mnist")) as client:
+        answer = client.predict(imgs)
+    assert answer.version == version
+    for expected in (release.expected(), run_litert(release.tflite, imgs)):
+        parity = compare(answer.outputs, expected, rtol=1e-4, atol=1e-5, threshold=release.threshold)
+        assert parity.agree, parity

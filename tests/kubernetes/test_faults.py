@@ -11,15 +11,6 @@ LONG = {"steps": 15_000, "display_steps": 500, "checkpoint_seconds": 0.5}
 IN_THE_MIDDLE = "classifier: step 2,000"
 RESUMED = "classifier: goes on from step"
 
-# Kills what runs the flow, as the kernel does where memory runs out; the pod's first process goes on.
-KILL_THE_ENGINE = """
-import os, pathlib, signal
-for process in pathlib.Path("/proc").iterdir():
-    if process.name.isdigit() and process.name != str(os.getpid()):
-        if b"prefect.engine" in (process / "cmdline").read_bytes():
-            os.kill(int(process.name), signal.SIGKILL)
-"""
-
 
 def in_the_middle(install, seed, **more):
     """Start a delivery with a long training, and wait until it is in the middle of it."""
@@ -43,7 +34,7 @@ def test_a_training_goes_on_in_another_pod(delivered, seed, how):
 def test_a_run_that_crashes_is_started_again(delivered, seed):
     """The automation of the repository does it, and the training resumes."""
     run = in_the_middle(delivered, seed)
-    delivered.kubectl("exec", *run.pods(), "--", "python", "-c", KILL_THE_ENGINE)
+    run.kill_the_engine()
     assert run.end_for_good(starts=2)[0] == "COMPLETED"
     assert RESUMED in run.said
 

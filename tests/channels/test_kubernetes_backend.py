@@ -1,0 +1,91 @@
+"""What of the Kubernetes backend needs no cluster; tests/kubernetes has the rest, on a real one."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from settings.errors import Surroundings
+from tasks.channels.backend import Wanted
+from tasks.channels.cluster import Cluster, Unsteady, reason_of
+from tasks.channels.kubernetes import DOCUMENT, Rollout, document_of
+
+
+def rollout(**status: int) -> Rollout:
+    """Give a Deployment of two ready pods, seen by its controller."""
+    document = document_of(Wanted(version=3))
+    deployment = {
+        "metadata": {"generation": 4},
+        "spec": {"replicas": 2, "template": {"metadata": {"annotations": {DOCUMENT: document}}}},
+        "status": {"observedGeneration": 4, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2} | status,
+    }
+    pods = [
+        {
+            "metadata": {"name": f"p-{number}", "annotations": {DOCUMENT: document}},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+        }
+        for number in range(2)
+    ]
+    return Rollout(deployment, pods)
+
+
+def test_a_rollout_is_complete_when_its_pods_alone_are_there():
+    """All wanted pods are of the present template and ready, and no other is left."""
+    assert rollout().is_complete
+    assert rollout().wanted == Wanted(version=3)
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"observedGeneration": 3},  # the controller has not seen the patch
+        {"updatedReplicas": 1},  # one pod is of the template before
+        {"replicas": 3},  # an old one is still there
+        {"readyReplicas": 1},
+    ],
+)
+def test_a_rollout_is_not_complete_before(status):
+    """Each count of the status matters."""
+    assert not rollout(**status).is_complete
+
+
+def test_a_pod_that_is_ending_still_answers():
+    """The rollout is not complete as long as a request may reach it."""
+    late = rollout()
+    ending: dict[str, Any] = copy.deepcopy(late.pods[0])
+    ending["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    assert not Rollout(late.deployment, [*late.pods, ending]).is_complete
+
+
+def test_a_deployment_without_a_document_wants_nothing():
+    """As before the first delivery."""
+    empty = Rollout({"metadata": {"generation": 1}, "spec": {"template": {}}}, [])
+    assert (empty.document, empty.wanted, empty.replicas) == ("", None, 1)
+
+
+def test_outside_of_a_cluster_it_names_the_command():
+    """A user's shell with BACKEND=kubernetes is told what to run instead."""
+    with pytest.raises(Surroundings, match="prefect deployment run deliver/kubernetes"):
+        Cluster()
+
+
+def test_the_api_is_asked_again_where_that_can_help(monkeypatch, tmp_path):
+    """A server that is overloaded or starts anew is no failed rollout; a right that is missing is."""
+    (tmp_path / "token").write_text("x")
+    (tmp_path / "namespace").write_text("ns\n")
+    monkeypatch.setattr("tasks.channels.cluster.ACCOUNT", tmp_path)
+    cluster = Cluster()
+    assert cluster.namespace == "ns"
+    assert isinstance(cluster._refused("get it", 503, "apiserver not ready"), Unsteady)
+    refused = cluster._refused("patch the Deployment m", 403, "no right")
+    assert not isinstance(refused, Unsteady)
+    assert str(refused).startswith("cannot patch the Deployment m: no right; ")
+    assert "kubectl apply -k" in str(cluster._refused("get the Deployment m", 404, "not found"))
+
+
+def test_the_reason_in_an_answer_of_the_api():
+    """Its message, where the body is what the API sends."""
+    assert reason_of('{"kind": "Status", "message": "pods is forbidden"}') == "pods is forbidden"
+    assert reason_of("<html>") == reason_of(None) == ""
