@@ -43,8 +43,10 @@ patches:
 $(call ANNOTATED,prefect-.*,flow)
 $(call ANNOTATED,mnist-.*,serve)
 endef
-build/kubernetes/kustomization.yaml: FORCE
-	@mkdir -p $(@D)
+build/kubernetes:
+	@mkdir -p $@
+
+build/kubernetes/kustomization.yaml: FORCE | build/kubernetes
 	$(file >$@.new,$(KUSTOMIZATION))
 	@mv $@.new $@
 
