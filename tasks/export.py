@@ -9,6 +9,7 @@ from prefect import task
 
 from settings.hyperparameters import ConceptSettings, DataSettings, JudgingSettings
 from tasks.caching import ArtifactPolicy
+from tasks.channels.cluster import own_image
 from tasks.datasets.selection import held_out_images
 from tasks.models.loading import load_tensorflow
 from tasks.release.facts import facts
@@ -56,7 +57,7 @@ def export(
                 quarantined=place.store.record(dataset).notes.get("quarantined", []),
                 networks={"classifier": classifier.digest, "concept": concept.digest},
                 parts={**parts[0], **parts[1], **key.parts},
-                image=os.environ.get("SLIPWAY_IMAGE", ""),
+                image=own_image(os.environ),
             ),
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,6 +66,15 @@ class Cluster:
             ),
         )
         return list(found["items"])
+
+    def pod(self, name: str) -> Json:
+        """Give a pod."""
+        return self._call(
+            f"get the pod {name}",
+            lambda k8s, api: k8s.CoreV1Api(api).read_namespaced_pod(
+                name, self.namespace, _request_timeout=ANSWER_SECONDS
+            ),
+        )
 
     def jobs(self, labels: dict[str, str]) -> list[Json]:
         """Give the Jobs with these labels."""
@@ -132,6 +141,18 @@ class Cluster:
             )
         kind = Unsteady if status in PASSING else Surroundings
         return kind(f"cannot {what}: the Kubernetes API answers {status}: {reason}")
+
+
+def own_image(environ: Mapping[str, str]) -> str:
+    """Give the image that this process runs from: in a pod with its digest, as the node tells it.
+
+    Elsewhere what SLIPWAY_IMAGE says; empty outside of a container.
+    """
+    named = environ.get("SLIPWAY_IMAGE", "")
+    if not (name := environ.get("POD_NAME")) or not (ACCOUNT / "token").is_file():
+        return named
+    container: Json = Cluster(environ.get("NAMESPACE", "")).pod(name)["status"]["containerStatuses"][0]
+    return str(container.get("imageID") or named)
 
 
 def reason_of(body: str | bytes | None) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from settings.errors import Surroundings
 from tasks.channels.backend import Wanted
-from tasks.channels.cluster import Cluster, Unsteady, reason_of
+from tasks.channels.cluster import Cluster, Unsteady, own_image, reason_of
 from tasks.channels.kubernetes import DOCUMENT, Rollout, document_of
 
 
@@ -83,6 +83,12 @@ def test_the_api_is_asked_again_where_that_can_help(monkeypatch, tmp_path):
     assert not isinstance(refused, Unsteady)
     assert str(refused).startswith("cannot patch the Deployment m: no right; ")
     assert "kubectl apply -k" in str(cluster._refused("get the Deployment m", 404, "not found"))
+
+
+def test_the_image_of_a_process_outside_of_a_pod_is_what_it_is_told():
+    """Nobody is asked for a digest there."""
+    assert own_image({}) == ""
+    assert own_image({"SLIPWAY_IMAGE": "slipway/flow:dev", "POD_NAME": "p-1"}) == "slipway/flow:dev"
 
 
 def test_the_reason_in_an_answer_of_the_api():

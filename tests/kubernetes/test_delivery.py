@@ -22,6 +22,8 @@ def test_from_an_empty_namespace_to_an_answer_of_production(install):
     assert {"train-classifier", "train-concept", "export", "stage", "judge", "promote", "report"} <= run.ran
     receipt = json.loads(install.in_models("cat", "/models/receipts/mnist/1-1/receipt.json"))
     assert (receipt["outcome"], receipt["settings"]["classifier"]["steps"]) == ("promoted", 200)
+    manifest = json.loads(install.in_models("cat", "/models/mnist/1/assets.extra/manifest.json"))
+    assert "sha256:" in manifest["image"]
     # A parameter for each stage leaves the places as the pod's environment says, and reaches the channel.
     deployment = json.loads(install.kubectl("get", "deployment", "mnist-production", "-o", "json"))
     document = deployment["spec"]["template"]["metadata"]["annotations"]["slipway/document"]
