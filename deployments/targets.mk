@@ -42,14 +42,15 @@ namespace: $(NAMESPACE)
 resources: [../../$(OVERLAY)]
 components: [$(foreach component,$(COMPONENTS),../../deployments/kubernetes/components/$(component),)]
 images:
-  - {name: slipway/flow, newName: $(IMAGES)/flow, newTag: $(TAG)}
-  - {name: slipway/serve, newName: $(IMAGES)/serve, newTag: $(TAG)}
+  - {name: slipway/flow, newName: $(IMAGES)/flow, newTag: "$(TAG)"}
+  - {name: slipway/serve, newName: $(IMAGES)/serve, newTag: "$(TAG)"}
 patches:
 $(call ANNOTATED,prefect-.*,flow)
 $(call ANNOTATED,mnist-.*,serve)
 endef
-build/kubernetes/kustomization.yaml: FORCE
-	@mkdir -p $(@D)
+build/kubernetes:
+	@mkdir -p $@
+build/kubernetes/kustomization.yaml: FORCE | build/kubernetes
 	$(file >$@.new,$(KUSTOMIZATION))
 	@mv $@.new $@
 
