@@ -5,12 +5,16 @@ NAMESPACE ?= slipway
 TAG ?= dev
 PUSH ?=
 IMAGES := $(or $(PUSH),slipway)
-SECRET := deployments/kubernetes/overlays/minikube/auth.env
+COMPONENTS ?=
+SECRETS := $(addprefix deployments/kubernetes/overlays/,minikube/auth.env multi-node/auth.env multi-node/postgres.env)
 IN_WORKER = $(KUBECTL) -n $(NAMESPACE) exec deployment/prefect-worker --container worker --
 
-# The password of the Prefect API, made once on each machine.
-$(SECRET):
-	@umask 077 && printf 'auth-string=slipway:%s\n' "$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')" > $@
+# The passwords of the Prefect API and of its database, made once on each machine.
+PASSWORD = "$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
+%/auth.env:
+	@umask 077 && printf 'auth-string=slipway:%s\n' $(PASSWORD) > $@
+%/postgres.env:
+	@umask 077 && printf 'password=%s\n' $(PASSWORD) > $@
 
 image: ## build the images of the flows and of the model server (PUSH=registry/name pushes them)
 	for target in flow serve; do \
@@ -26,8 +30,8 @@ LOAD ?= $(if $(filter kind-%,$(CONTEXT)),kind load docker-image --name $(CONTEXT
 load: ## bring the images into the cluster: minikube, kind, or LOAD='a command'; nothing to do with PUSH
 	$(if $(PUSH),,$(LOAD) $(IMAGES)/flow:$(TAG) $(IMAGES)/serve:$(TAG))
 
-# The overlay with the namespace and the images of this call. Their digests start pods anew when an image was built
-# again under the same name: those of Prefect at once, those of a channel with its next rollout.
+# The overlay with the namespace, the components and the images of this call. The images' digests start pods anew when
+# one was built again under the same name: those of Prefect at once, those of a channel with its next rollout.
 digest = $(shell docker image inspect --format '{{.Id}}' $(IMAGES)/$(1):$(TAG) 2>/dev/null | cut -c1-19)
 define ANNOTATED
   - target: {kind: Deployment, name: $(1)}
@@ -36,9 +40,10 @@ endef
 define KUSTOMIZATION
 namespace: $(NAMESPACE)
 resources: [../../$(OVERLAY)]
+components: [$(foreach component,$(COMPONENTS),../../deployments/kubernetes/components/$(component),)]
 images:
-  - {name: slipway/flow, newName: $(IMAGES)/flow, newTag: $(TAG)}
-  - {name: slipway/serve, newName: $(IMAGES)/serve, newTag: $(TAG)}
+  - {name: slipway/flow, newName: $(IMAGES)/flow, newTag: "$(TAG)"}
+  - {name: slipway/serve, newName: $(IMAGES)/serve, newTag: "$(TAG)"}
 patches:
 $(call ANNOTATED,prefect-.*,flow)
 $(call ANNOTATED,mnist-.*,serve)
@@ -50,7 +55,7 @@ build/kubernetes/kustomization.yaml: FORCE | build/kubernetes
 	$(file >$@.new,$(KUSTOMIZATION))
 	@mv $@.new $@
 
-manifests: $(SECRET) build/kubernetes/kustomization.yaml ## bring up the namespace: Prefect, volumes, accounts, channels
+manifests: $(SECRETS) build/kubernetes/kustomization.yaml ## bring up the namespace: Prefect, volumes, accounts, channels
 	$(KUBECTL) apply -k build/kubernetes
 	$(KUBECTL) -n $(NAMESPACE) wait --for condition=Available --timeout 5m deployment/prefect-server deployment/prefect-worker
 

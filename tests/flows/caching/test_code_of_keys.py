@@ -85,6 +85,7 @@ THIN = {
 PLUMBING = {
     "settings.hyperparameters",
     "tasks.caching",
+    "tasks.channels.cluster",  # names the image of this process, which no key has
     "tasks.models.loading",
     "tasks.opening",
     "tasks.pods",

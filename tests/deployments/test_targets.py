@@ -1,0 +1,73 @@
+"""deployments/targets.mk where nothing was made yet, without a cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A folder with the Makefile and the deployments alone, as in a new clone."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(
+        ROOT / "deployments",
+        tmp_path / "deployments",
+        ignore=shutil.ignore_patterns("auth.env", "postgres.env"),
+    )
+    return tmp_path
+
+
+def make(folder: Path, *arguments: str) -> None:
+    """Run make, which has to succeed."""
+    # These tests may themselves be run by make, whose options are not meant for another one.
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        ["make", *arguments], cwd=folder, env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_overlay_gets_namespace_images_and_components(copy):
+    """What the call says becomes a kustomization; its paths lead to folders that are there."""
+    target = "build/kubernetes/kustomization.yaml"
+    words = [
+        "NAMESPACE=mine",
+        "PUSH=registry.example/slipway",
+        "TAG=7",
+        "COMPONENTS=postgres existing-namespace",
+    ]
+    make(copy, target, *words)
+    made = yaml.safe_load((copy / target).read_text())
+    assert made["namespace"] == "mine"
+    assert made["images"] == [
+        {"name": f"slipway/{name}", "newName": f"registry.example/slipway/{name}", "newTag": "7"}
+        for name in ("flow", "serve")
+    ]
+    folders = [(copy / target).parent / path for path in made["resources"] + made["components"]]
+    assert [folder.resolve().name for folder in folders] == ["minikube", "postgres", "existing-namespace"]
+    assert all((folder / "kustomization.yaml").is_file() for folder in folders)
+    make(copy, target)
+    assert yaml.safe_load((copy / target).read_text())["components"] == []
+
+
+def test_passwords_are_made_once_and_read_by_nobody_else(copy):
+    """Each is its own, of letters and digits, and stays."""
+    overlays = Path("deployments/kubernetes/overlays")
+    names = ["minikube/auth.env", "multi-node/auth.env", "multi-node/postgres.env"]
+    make(copy, *(str(overlays / name) for name in names))
+    written = [(copy / overlays / name).read_text() for name in names]
+    passwords = [text.strip().rpartition("=")[2].rpartition(":")[2] for text in written]
+    assert len(set(passwords)) == 3
+    assert all(len(password) == 32 and password.isalnum() for password in passwords)
+    assert {stat.S_IMODE((copy / overlays / name).stat().st_mode) for name in names} == {0o600}
+    make(copy, *(str(overlays / name) for name in names))
+    assert [(copy / overlays / name).read_text() for name in names] == written

@@ -1,0 +1,308 @@
+"""The manifests as the cluster's API server takes them, and the rights of the accounts: no pod runs here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+import yaml
+
+from tests.kubernetes.manifests import (
+    COMPONENTS,
+    OVERLAYS,
+    ROOT,
+    Object,
+    build,
+    done,
+    dumped,
+    flow_job,
+    of_kind,
+    quantity,
+    rights,
+    run,
+    workloads,
+)
+
+NAMESPACE = f"{os.environ.get('NAMESPACE', 'slipway-test')}-manifests"
+CASES = [*(f"overlays/{name}" for name in OVERLAYS), *(f"components/{name}" for name in COMPONENTS)]
+
+ALLOWED = {
+    "worker": {
+        *((verb, "jobs.batch") for verb in ("create", "list", "watch", "get", "delete")),
+        *((verb, "pods") for verb in ("list", "watch")),
+        ("get", "pods/log"),
+        ("list", "events"),
+    },
+    "tf-user": {
+        *(
+            (verb, f"deployments.apps/mnist-{name}")
+            for verb in ("get", "patch")
+            for name in ("stage", "production")
+        ),
+        *(
+            (verb, what)
+            for verb in ("get", "list", "watch")
+            for what in ("replicasets.apps", "pods", "events")
+        ),
+    },
+    "server": set(),
+}
+"""All that each account may do in its namespace."""
+
+NEVER = {
+    *((verb, "secrets") for verb in ("get", "list", "watch", "create", "patch", "delete")),
+    ("get", "secrets/prefect-auth"),
+    *(
+        (verb, what)
+        for verb in ("get", "create")
+        for what in ("pods/exec", "pods/attach", "pods/portforward")
+    ),
+    *((verb, "pods") for verb in ("create", "patch", "update", "delete")),
+    ("create", "pods/eviction"),
+    ("create", "pods/ephemeralcontainers"),
+    *((verb, "deployments.apps") for verb in ("get", "list", "watch", "create", "patch", "update", "delete")),
+    *((verb, "deployments.apps/prefect-server") for verb in ("get", "patch", "delete")),
+    *((verb, "deployments.apps/prefect-worker") for verb in ("get", "patch", "delete")),
+    *((verb, "deployments.apps/mnist-production") for verb in ("update", "delete", "deletecollection")),
+    *((verb, "deployments.apps/mnist-stage") for verb in ("update", "delete")),
+    ("patch", "deployments.apps/mnist-production/scale"),
+    *((verb, "replicasets.apps") for verb in ("create", "patch", "delete")),
+    *((verb, "statefulsets.apps") for verb in ("get", "create", "patch", "delete")),
+    *((verb, "jobs.batch") for verb in ("patch", "update", "deletecollection")),
+    ("create", "cronjobs.batch"),
+    *((verb, "configmaps") for verb in ("get", "list", "create", "patch")),
+    *((verb, "services") for verb in ("get", "create", "patch", "delete")),
+    *((verb, "persistentvolumeclaims") for verb in ("get", "create", "patch", "delete")),
+    *((verb, "resourcequotas") for verb in ("get", "patch", "delete")),
+    *((verb, "networkpolicies.networking.k8s.io") for verb in ("get", "patch", "delete")),
+    *((verb, "serviceaccounts") for verb in ("get", "create", "impersonate")),
+    ("create", "serviceaccounts/token"),
+    *((verb, "roles.rbac.authorization.k8s.io") for verb in ("get", "create", "patch", "bind", "escalate")),
+    *((verb, "rolebindings.rbac.authorization.k8s.io") for verb in ("get", "create", "patch")),
+    ("create", "events"),
+    ("*", "*"),
+}
+"""A sample of what no account may do, beside all that only another account may."""
+
+CLUSTER_WIDE = [
+    *(
+        ("list", what)
+        for what in ("pods", "jobs.batch", "events", "secrets", "deployments.apps", "replicasets.apps")
+    ),
+    *((verb, "nodes") for verb in ("get", "list")),
+    *((verb, "namespaces") for verb in ("get", "list", "create", "patch")),
+    ("list", "persistentvolumes"),
+    ("create", "clusterrolebindings.rbac.authorization.k8s.io"),
+]
+"""What no account may do outside its namespace."""
+
+
+@pytest.fixture(scope="module")
+def namespace(cluster: None) -> Iterator[str]:
+    """A namespace with the labels and the accounts of the manifests, and nothing else."""
+    done("kubectl", "delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+    present = of_kind(
+        build("overlays/minikube", NAMESPACE), "Namespace", "ServiceAccount", "Role", "RoleBinding"
+    )
+    done("kubectl", "apply", "-f", "-", stdin=dumped(present))
+    yield NAMESPACE
+    done("kubectl", "delete", "namespace", NAMESPACE, "--wait=false")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_api_server_takes_the_manifests(namespace, case):
+    """Every object, without a warning: none of a field that is unknown, none of Pod Security."""
+    objects = build(case, NAMESPACE)
+    # The kinds of the Prometheus operator: a cluster without it does not know them.
+    operated = [one for one in objects if one["apiVersion"].startswith("monitoring.coreos.com/")]
+    if not done("kubectl", "api-resources", "--api-group=monitoring.coreos.com", "-o", "name").strip():
+        objects = tuple(one for one in objects if one not in operated)
+    said = done("kubectl", "apply", "--dry-run=server", "-f", "-", stdin=dumped(objects))
+    assert "Warning" not in said
+    assert len(said.splitlines()) == len(objects)
+    assert bool(operated) == (case == "components/monitoring")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_pod_is_admitted(namespace, case):
+    """Each pod template makes a pod that the namespace lets in: it enforces restricted Pod Security."""
+    (labels,) = [
+        one["metadata"]["labels"] for one in of_kind(build("overlays/minikube", NAMESPACE), "Namespace")
+    ]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    templates = workloads(build(case, NAMESPACE)) | {"flow": flow_job()["spec"]["template"]}
+    pods = [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": one["spec"],
+        }
+        for name, one in templates.items()
+    ]
+    said = done("kubectl", "create", "--dry-run=server", "-f", "-", stdin=dumped(pods))
+    assert said.count("created (server dry run)") == len(pods) >= 5
+
+
+def test_the_namespace_lets_no_other_pod_in(namespace):
+    """The test above can fail: the same pod as root is refused."""
+    spec = workloads(build("overlays/minikube", NAMESPACE))["prefect-worker"]["spec"]
+    spec = spec | {"securityContext": {"runAsUser": 0}}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "root", "namespace": namespace},
+        "spec": spec,
+    }
+    ended = run("kubectl", "create", "--dry-run=server", "-f", "-", stdin=dumped([pod]))
+    assert ended.returncode == 1
+    assert 'violates PodSecurity "restricted' in ended.stderr
+
+
+def test_the_job_of_a_flow_is_taken(namespace):
+    """With the defaults of the template's variables, and without a warning."""
+    job = flow_job(namespace=namespace)
+    said = done("kubectl", "create", "--dry-run=server", "-f", "-", stdin=dumped([job]))
+    assert said.strip().endswith("created (server dry run)")
+    assert len(said.splitlines()) == 1
+
+
+def may(account: str, verb: str, resource: str, *where: str) -> bool:
+    """Ask the cluster whether an account may do something."""
+    kind, *rest = resource.split("/", 1)
+    options: list[str] = []
+    # kubectl has an option for what stands below a kind; everything else after the stroke is a name.
+    if rest and rest[0] in (
+        "log",
+        "exec",
+        "attach",
+        "portforward",
+        "eviction",
+        "ephemeralcontainers",
+        "token",
+    ):
+        options, rest = [f"--subresource={rest[0]}"], []
+    elif rest and "/" in rest[0]:
+        name, below = rest[0].split("/")
+        options, rest = [f"--subresource={below}"], [name]
+    user = f"--as=system:serviceaccount:{NAMESPACE}:{account}"
+    said = run("kubectl", "auth", "can-i", verb, "/".join([kind, *rest]), user, *options, *where)
+    assert said.stdout.strip() in ("yes", "no"), said.stderr
+    return said.stdout.strip() == "yes"
+
+
+@pytest.mark.parametrize("account", ALLOWED)
+def test_an_account_may_what_it_needs_and_nothing_else(namespace, account):
+    """The whole matrix: what is given, what only others have, and a sample of what none has."""
+    asked = set().union(*ALLOWED.values()) | NEVER
+    answers = {(verb, what): may(account, verb, what, "-n", namespace) for verb, what in asked}
+    # Whoever may do it to all of a kind may do it to the one.
+    assert {what for what, answer in answers.items() if answer} == ALLOWED[account]
+    assert [what for what in CLUSTER_WIDE if may(account, *what, "--all-namespaces")] == []
+
+
+@pytest.mark.parametrize("account", ALLOWED)
+def test_the_roles_hold_what_the_matrix_tells(account):
+    """No right is given that the matrix does not name."""
+    objects = build("overlays/minikube", NAMESPACE)
+    given = set()
+    for role in of_kind(objects, "Role"):
+        bound = [
+            one
+            for one in of_kind(objects, "RoleBinding")
+            if one["roleRef"]["name"] == role["metadata"]["name"]
+        ]
+        if account in [subject["name"] for one in bound for subject in one["subjects"]]:
+            given |= rights(role)
+    assert given == ALLOWED[account]
+    assert of_kind(objects, "ClusterRole", "ClusterRoleBinding") == []
+
+
+def asked_for(pod: Object) -> dict[str, Decimal]:
+    """What a pod takes of the quota: its containers together, or the largest init container."""
+    need = {}
+    for name in ("requests.cpu", "requests.memory", "limits.memory"):
+        kind, resource = name.split(".")
+        running, starting = (
+            [quantity(one["resources"][kind][resource]) for one in pod.get(part, [])]
+            for part in ("containers", "initContainers")
+        )
+        need[name] = max(sum(running, Decimal(0)), *starting, Decimal(0))
+    return need | {"pods": Decimal(1)}
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_quota_has_room(overlay):
+    """For Prefect while it rolls, both channels in a rollout, and two deliveries with trainings in pods."""
+    objects = build(f"overlays/{overlay}", NAMESPACE)
+    described = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+    (train,) = [one for one in described if one["entrypoint"] == "flows.train.train"]
+    flow = flow_job()["spec"]["template"]["spec"]
+    training = flow_job(**train["work_pool"]["job_variables"])["spec"]["template"]["spec"]
+    pods = [template["spec"] for template in workloads(objects).values()] * 2
+    pods += [flow, training, training] * 2
+    (quota,) = [one["spec"]["hard"] for one in of_kind(objects, "ResourceQuota")]
+    needs = [asked_for(pod) for pod in pods]
+    for name in needs[0]:
+        assert sum(need[name] for need in needs) <= quantity(quota[name]), name
+    assert len(of_kind(objects, "PersistentVolumeClaim")) <= quantity(quota["persistentvolumeclaims"])
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_tokens_are_where_they_are_used(overlay):
+    """Only the worker and the flows talk to Kubernetes, and no pod is told of Services by its environment."""
+    objects = build(f"overlays/{overlay}", NAMESPACE)
+    pods = {name: one["spec"] for name, one in workloads(objects).items()}
+    pods["flow"] = flow_job()["spec"]["template"]["spec"]
+    mounted = {name for name, pod in pods.items() if pod["automountServiceAccountToken"]}
+    assert mounted == {"prefect-worker", "flow"}
+    assert [name for name, pod in pods.items() if pod["enableServiceLinks"]] == []
+    assert not any(one["automountServiceAccountToken"] for one in of_kind(objects, "ServiceAccount"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_versions_and_replicas_are_left_to_deliveries(case):
+    """Neither stands in the manifests, so applying them again leaves production as it is."""
+    channels = [
+        one
+        for one in of_kind(build(case, NAMESPACE), "Deployment")
+        if one["metadata"]["name"].startswith("mnist-")
+    ]
+    assert {one["metadata"]["name"] for one in channels} == {"mnist-stage", "mnist-production"}
+    for channel in channels:
+        assert "replicas" not in channel["spec"]
+        assert channel["spec"]["paused"] is True
+        assert "slipway/document" not in channel["spec"]["template"]["metadata"].get("annotations", {})
+        (models,) = [
+            mount
+            for mount in channel["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+            if mount["name"] == "models"
+        ]
+        assert models["readOnly"] is True
+
+
+def test_many_nodes_reach_the_volumes():
+    """And pods of production spread over them where they can."""
+    objects = build("overlays/multi-node", NAMESPACE)
+    modes = {
+        one["metadata"]["name"]: one["spec"]["accessModes"]
+        for one in of_kind(objects, "PersistentVolumeClaim")
+    }
+    assert modes == {"data": ["ReadWriteMany"], "models": ["ReadWriteMany"], "postgres": ["ReadWriteOnce"]}
+    template = workloads(objects)["mnist-production"]
+    (spread,) = template["spec"]["topologySpreadConstraints"]
+    assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
+    assert spread["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+
+
+def test_with_postgres_the_server_needs_no_volume():
+    """Its address of the database holds the password of the Secret, and the claim of the file is gone."""
+    (server,) = workloads(build("overlays/multi-node", NAMESPACE))["prefect-server"]["spec"]["containers"]
+    env = {one["name"]: one for one in server["env"]}
+    source = env["POSTGRES_PASSWORD"]["valueFrom"]["secretKeyRef"]
+    assert source == {"name": "postgres", "key": "password"}
+    assert list(env).index("POSTGRES_PASSWORD") < list(env).index("PREFECT_SERVER_DATABASE_CONNECTION_URL")
+    assert ":$(POSTGRES_PASSWORD)@" in env["PREFECT_SERVER_DATABASE_CONNECTION_URL"]["value"]
+    assert [mount["mountPath"] for mount in server["volumeMounts"]] == ["/tmp"]
