@@ -16,7 +16,7 @@ PASSWORD = "$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
 %/postgres.env:
 	@umask 077 && printf 'password=%s\n' $(PASSWORD) > $@
 
-image: ## build the images of the flows and of the model server (PUSH=registry/name pushes them)
+image: $(SECRETS) ## build the images of the flows and of the model server (PUSH=registry/name pushes them)
 	for target in flow serve; do \
 		DOCKER_BUILDKIT=1 docker build --file docker/Dockerfile --target $$target --tag $(IMAGES)/$$target:$(TAG) \
 			--build-arg REVISION=$$(git describe --always --dirty) . || exit; \
