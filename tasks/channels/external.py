@@ -21,9 +21,7 @@ logger = logging.getLogger(__name__)
 
 NOTHING = Wanted(version=0)  # a server that obeys it stays up, and serves nothing
 URL_VARIABLES = {"stage": "STAGE_URL", "production": "PRODUCTION_URL"}
-SETTLE_SECONDS = (
-    15.0  # from a document to a server that has obeyed it, where nothing has to be waited for else
-)
+SETTLE_SECONDS = 15.0  # from a document to a server that has obeyed it
 POLL_SECONDS = 0.05
 
 
