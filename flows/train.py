@@ -15,10 +15,10 @@ from flows.logs import set_up_logs
 from settings.delivery import Delivery
 from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings
 from settings.places import read_places
-from tasks.pods import Network
 from tasks.stopping import stop_in_order
 from tasks.store.artifacts import Artifact
 from tasks.train import train_classifier, train_concept
+from tasks.train_in_pod import Network
 from tasks.workplace import open_workplace
 
 DEFAULTS = Delivery()

@@ -13,10 +13,10 @@ from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSe
 from tasks.caching import ArtifactPolicy
 from tasks.datasets.selection import training_images
 from tasks.models.loading import load_tensorflow
-from tasks.pods import train_in_pod
 from tasks.steps import classifier_key, concept_key
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
+from tasks.train_in_pod import train_in_pod
 from tasks.workplace import Workplace
 
 

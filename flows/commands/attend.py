@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("slipway")
 
 DEADLINE_SECONDS = 180.0
+PATIENCE = 10  # times the deadline, for a run of which no trouble is known
 POLL_SECONDS = 5.0
 RUN_LABEL = "prefect.io/flow-run-id"  # the worker puts it on each Job
 
@@ -85,14 +86,21 @@ def late_runs(client: SyncPrefectClient, pool: str, deadline_seconds: float) -> 
 
 
 def end(client: SyncPrefectClient, cluster: Cluster, run: FlowRun, deadline_seconds: float) -> None:
-    """Fail a run that is still pending, with the reason, and remove its Job."""
+    """Fail a run that is still pending, with the reason, and remove its Job.
+
+    Where nothing is known to be wrong, as while a large image is pulled, it gets more time.
+    """
     from prefect.states import Failed
 
     jobs = cluster.jobs({RUN_LABEL: str(run.id)})
-    message = f"it did not start within {deadline_seconds:.0f} s: {reason(cluster, jobs)}"
+    why = reason(cluster, jobs)
     state = client.read_flow_run(run.id).state
     if state is None or not state.is_pending():
         return
+    waited = time.time() - state.timestamp.timestamp()
+    if not why and waited < PATIENCE * deadline_seconds:
+        return
+    message = f"it did not start within {waited:.0f} s: {why or 'no event tells why'}"
     client.set_flow_run_state(run.id, Failed(message=message))
     logger.error("flow run %s: %s", run.name, message)
     for job in jobs:
@@ -100,7 +108,7 @@ def end(client: SyncPrefectClient, cluster: Cluster, run: FlowRun, deadline_seco
 
 
 def reason(cluster: Cluster, jobs: Sequence[Json]) -> str:
-    """Say why no pod of the Jobs runs."""
+    """Say why no pod of the Jobs runs; empty where nothing tells."""
     if not jobs:
         return "the worker has made no Job for it"
     told: list[Any] = []
@@ -108,4 +116,4 @@ def reason(cluster: Cluster, jobs: Sequence[Json]) -> str:
         name = job["metadata"]["name"]
         pods = cluster.pods({"job-name": name})
         told += [trouble(pod, cluster.warnings) for pod in pods] or cluster.warnings(name)[-1:]
-    return "; ".join(filter(None, told)) or "its pod is not there yet, and no event tells why"
+    return "; ".join(filter(None, told))

@@ -88,7 +88,7 @@ PLUMBING = {
     "tasks.channels.cluster",  # names the image of this process, which no key has
     "tasks.models.loading",
     "tasks.opening",
-    "tasks.pods",
+    "tasks.train_in_pod",
     "tasks.release.registry",
     "tasks.stage",
     "tasks.steps",
