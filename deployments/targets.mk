@@ -63,8 +63,11 @@ deployments: ## register the work pool, the deployments and the automations
 	$(IN_WORKER) python -m flows register --image \
 		$$($(KUBECTL) -n $(NAMESPACE) get deployment prefect-worker -o 'jsonpath={.spec.template.spec.containers[0].image}')
 
-deliver-kubernetes: image load manifests deployments ## deliver on the cluster: images, manifests, deployments, one delivery
+# With DATA=data the datasets are those of this machine, for a cluster that reaches none of their sources.
+deliver-kubernetes: image load manifests deployments $(if $(DATA),seed) ## deliver on the cluster: images, manifests, deployments, one delivery
 	$(IN_WORKER) prefect deployment run deliver/kubernetes --watch
+	@echo "ask it   $(KUBECTL) -n $(NAMESPACE) port-forward service/mnist-production 8501"
+	@echo "         curl http://127.0.0.1:8501/v1/models/mnist"
 
 seed: ## copy the datasets' files of this machine (DATA=data) into the cluster, where it reaches no source
 	NAMESPACE=$(NAMESPACE) KUBECTL="$(KUBECTL)" deployments/seed.sh $(or $(DATA),data)
@@ -75,4 +78,6 @@ test-kubernetes: env-test image load ## run the tests on the cluster that kubect
 test-compose: env-test image ## deliver through docker/compose.yaml, with the Docker engine of this machine (minutes)
 	IMAGES=$(IMAGES) TAG=$(TAG) $(BIN)/python -m pytest -m compose tests/compose
 
+# The targets stand in the order in which they have to be made.
+.NOTPARALLEL:
 .PHONY: FORCE image load manifests deployments deliver-kubernetes seed test-kubernetes test-compose
