@@ -39,6 +39,18 @@ def test_a_run_that_crashes_is_started_again(delivered, seed):
     assert RESUMED in run.said
 
 
+def test_a_run_that_is_cancelled_stays_so(delivered, seed):
+    """It ends in order, and no automation takes it for one that crashed."""
+    version = delivered.served_version()
+    run = in_the_middle(delivered, seed)
+    body = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    delivered.prefect("POST", f"/flow_runs/{run.id}/set_state", json=body)
+    delivered.eventually(lambda: run.state[0] == "CANCELLED", f"the end of {run.id}: {run.state}")
+    time.sleep(5)  # longer than the automation takes
+    assert (run.state[0], run.read()["run_count"]) == ("CANCELLED", 1)
+    assert delivered.served_version() == version
+
+
 def test_out_of_memory_is_told_and_tried_twice_again(delivered, seed):
     """Crashed at once with that reason; after the third time it stays so."""
     large = {"seed": seed, "hidden_1": 8192, "hidden_2": 8192}  # 300 MB of weights, three times
