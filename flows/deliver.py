@@ -65,7 +65,7 @@ class Delivered(BaseModel):
     timeline: tuple[Entry, ...] = ()
 
 
-@flow(name="deliver", flow_run_name="deliver-{serving.name}", persist_result=False)
+@flow(name="deliver", flow_run_name="deliver-{serving.name}", persist_result=False, result_serializer="json")
 def deliver(
     data: DataSettings = DEFAULTS.data,
     classifier: ClassifierSettings = DEFAULTS.classifier,

@@ -32,7 +32,9 @@ from tasks.workplace import Workplace, open_workplace
 DEFAULTS = Delivery()
 
 
-@flow(name="rollback", flow_run_name="rollback-{serving.name}", persist_result=False)
+@flow(
+    name="rollback", flow_run_name="rollback-{serving.name}", persist_result=False, result_serializer="json"
+)
 def rollback(
     to: int = 0,
     why: str = "",

@@ -24,7 +24,7 @@ from tasks.workplace import open_workplace
 DEFAULTS = Delivery()
 
 
-@flow(name="train", flow_run_name="train-{network}", persist_result=False)
+@flow(name="train", flow_run_name="train-{network}", persist_result=False, result_serializer="json")
 def train(
     network: Network,
     dataset: Artifact,
