@@ -31,8 +31,11 @@ def trouble(pod: Json, warnings: Callable[[str], list[str]]) -> str:
     for container in containers(pod):
         if told := container_trouble(container):
             return f"the pod {name}: {told}"
-    if pod["status"].get("phase") == "Pending" and (messages := warnings(name)):
-        return f"the pod {name}: {messages[-1]}"  # a volume that cannot be mounted is told nowhere else
+    if pod["status"].get("phase") == "Pending":
+        # A volume that cannot be mounted is told nowhere else. A pod that has found its node is placed by now.
+        messages = [message for message in warnings(name) if not message.startswith("FailedScheduling")]
+        if messages:
+            return f"the pod {name}: {messages[-1]}"
     return ""
 
 

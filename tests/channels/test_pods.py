@@ -88,6 +88,11 @@ def test_a_volume_that_cannot_be_mounted_is_told_by_the_warnings_alone():
     assert asked == ["p-1"]
 
 
+def test_a_pod_that_waited_for_a_node_is_in_no_trouble_once_it_has_one():
+    """While its image is pulled, the warnings of before are no reason to end it."""
+    assert trouble(pod(CREATING), lambda name: ["FailedScheduling: 0/1 nodes are available"]) == ""
+
+
 def test_a_pod_that_is_ending_is_not_ready():
     """It still says that it is, for as long as it drains."""
     ready = pod(RUNNING, phase="Running", conditions=[{"type": "Ready", "status": "True"}])
