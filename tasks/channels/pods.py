@@ -32,7 +32,7 @@ def trouble(pod: Json, warnings: Callable[[str], list[str]]) -> str:
         if told := container_trouble(container):
             return f"the pod {name}: {told}"
     if pod["status"].get("phase") == "Pending":
-        # A volume that cannot be mounted is told nowhere else. A pod that has found its node is placed by now.
+        # A volume that cannot be mounted is told nowhere else; a pod that waited for a node has one by now.
         messages = [message for message in warnings(name) if not message.startswith("FailedScheduling")]
         if messages:
             return f"the pod {name}: {messages[-1]}"
