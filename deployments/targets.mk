@@ -60,7 +60,7 @@ manifests: $(SECRETS) build/kubernetes/kustomization.yaml ## bring up the namesp
 	$(KUBECTL) -n $(NAMESPACE) wait --for condition=Available --timeout 5m deployment/prefect-server deployment/prefect-worker
 
 deployments: ## register the work pool, the deployments and the automations
-	$(IN_WORKER) python -m flows register --image \
+	$(IN_WORKER) slipway register --image \
 		$$($(KUBECTL) -n $(NAMESPACE) get deployment prefect-worker -o 'jsonpath={.spec.template.spec.containers[0].image}')
 
 # With DATA=data the datasets are those of this machine, for a cluster that reaches none of their sources.

@@ -94,7 +94,7 @@ def deliver(
         stop_in_order(),
         run_lock(place.store.models_root, what="a delivery", should_stop=should_stop),
     ):
-        prepare(place, data, classifier, concept)
+        prepare(place, delivery)
         if until != "promoted":
             bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
         with data_lock(place.store.data_root, should_stop=should_stop):
@@ -114,7 +114,7 @@ def deliver(
         if until == "exported":
             return done
 
-        champion, champion_digest = champion_of(place.registry, version) if judging.champion else (None, None)
+        champion, champion_digest = champion_of(place, version) if judging.champion else (None, None)
         judged_on = (
             release,
             champion,
@@ -156,5 +156,5 @@ def deliver(
             update={"production_url": url, "receipt": receipt.folder, "timeline": tuple(timeline.entries)}
         )
         if outcome == "refused":
-            raise GateFailed(refusal(place.registry.history, version, decided.message()), done)
+            raise GateFailed(refusal(place, version, decided.message()), done)
         return done

@@ -23,11 +23,12 @@ from settings.delivery import Delivery
 from settings.errors import WrongInput
 from settings.hyperparameters import JudgingSettings, ServingSettings
 from settings.places import read_places
+from tasks.prepare import check_runtime
 from tasks.promote import Promotion, promote
 from tasks.release.registry import Registry
 from tasks.stopping import should_stop, stop_in_order
 from tasks.store.lock import run_lock
-from tasks.workplace import Workplace, open_workplace
+from tasks.workplace import open_workplace
 
 DEFAULTS = Delivery()
 
@@ -48,28 +49,15 @@ def rollback(
     set_up_logs()
     place = open_workplace(read_places(os.environ, Path.cwd()), serving.name)
     with stop_in_order(), run_lock(place.store.models_root, what="a rollback", should_stop=should_stop):
+        check_runtime(place.backend, serving)
         place.backend.check("production")
-        present = version_in_production(place)
+        present = place.version_in_production()
         version = to or version_before(place.registry, present)
         if not place.registry.is_promoted(version):
             place.registry.folder(version)  # an unknown version is named as such
             raise WrongInput(f"version {version} was never promoted: deliver it through its gates")
         reason = why or f"went back from version {present or 'none'}"
         return promote(place, version, judging, serving, reason, None, False, "rolled back")
-
-
-def version_in_production(place: Workplace) -> int:
-    """Give the version that production serves, or is meant to; 0 where that is none.
-
-    The channel counts before the history, in which a run that was killed after its rollout left no line.
-    """
-    serving = place.backend.current("production")
-    if serving is not None and serving.version:
-        return serving.version
-    if serving is not None and serving.wanted is not None:
-        return serving.wanted.version
-    served = place.registry.history.served()
-    return served[-1] if served else 0
 
 
 def version_before(registry: Registry, present: int) -> int:

@@ -18,7 +18,6 @@ from tasks.judging.scoring import score_sets
 from tasks.judging.verdict import load_verdict
 from tasks.models.loading import load_tensorflow
 from tasks.release.reader import Release
-from tasks.release.registry import Registry
 from tasks.stage import wanted
 from tasks.steps import scores_key, verdict_key
 from tasks.stopping import should_stop
@@ -26,18 +25,18 @@ from tasks.store.artifacts import Artifact
 from tasks.workplace import Workplace
 
 
-def champion_of(registry: Registry, version: int) -> tuple[int, str] | tuple[None, None]:
+def champion_of(place: Workplace, version: int) -> tuple[int, str] | tuple[None, None]:
     """Give the version that a candidate is compared with, and its digest: the one in production, if any.
 
     For the version that is itself in production, it is the one that it was compared with when it got there,
     so an unchanged delivery is not judged anew.
     """
-    history = registry.history
-    served = history.served()
-    champion = served[-1] if served else None
+    registry, history = place.registry, place.registry.history
+    champion = place.version_in_production() or None
     if champion == version:
         promoted = history.last("promoted", version)
-        champion = promoted.champion if promoted is not None else None
+        served = history.served()  # without the version, where a run was killed right after its rollout
+        champion = promoted.champion if promoted else next(iter(served[-1:]), None)
     exported = history.last("exported", champion) if champion is not None else None
     if exported is None:
         return (None, None)

@@ -7,8 +7,10 @@ from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
 
-from settings.errors import Surroundings
-from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings
+from settings.delivery import Delivery
+from settings.errors import Surroundings, WrongInput
+from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings, ServingSettings
+from tasks.channels.backend import Backend
 from tasks.datasets.catalogue import expected_bytes, find
 from tasks.datasets.roles import check_roles
 from tasks.store.artifacts import read_record
@@ -25,15 +27,23 @@ MODELS_BYTES = 120_000_000
 WEIGHT_BYTES = 60
 
 
-def prepare(
-    place: Workplace, data: DataSettings, classifier: ClassifierSettings, concept: ConceptSettings
-) -> None:
+def prepare(place: Workplace, delivery: Delivery) -> None:
     """Refuse what cannot end well, and sweep; raises WrongInput or Surroundings with the remedy."""
-    check_roles(data, {})
+    check_roles(delivery.data, {})
+    check_runtime(place.backend, delivery.serving)
     sweep(place.store)
     for channel in ("stage", "production"):
         place.backend.check(channel)
-    check_disk(place.store, data, count_weights(classifier, concept))
+    check_disk(place.store, delivery.data, count_weights(delivery.classifier, delivery.concept))
+
+
+def check_runtime(backend: Backend, serving: ServingSettings) -> None:
+    """Refuse a runtime that the channels' servers do not have."""
+    if serving.runtime not in backend.runtimes:
+        raise WrongInput(
+            f"serving.runtime={serving.runtime} is not in the image of the model servers, "
+            f"which have {' and '.join(backend.runtimes)}"
+        )
 
 
 def check_disk(store: Store, data: DataSettings, weights: int) -> None:
@@ -58,7 +68,8 @@ def check_disk(store: Store, data: DataSettings, weights: int) -> None:
         if free < size:
             raise Surroundings(
                 f"the disk of {folders[device]} is too full for what is to come: {size:,} bytes are needed, "
-                f"{free:,} are free; make room, or name other folders in DATA_ROOT and MODELS_ROOT"
+                f"{free:,} are free; make room there, or give it a larger volume or another folder "
+                "(DATA_ROOT, MODELS_ROOT)"
             )
 
 

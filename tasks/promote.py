@@ -34,14 +34,14 @@ def was_forced(history: History, version: int) -> bool:
     return promoted is not None and promoted.forced
 
 
-def refusal(history: History, version: int, message: str) -> str:
+def refusal(place: Workplace, version: int, message: str) -> str:
     """Say that a version fails gates, which the message names, and whether it is in production all the same.
 
     It is there where it was forced, or where other gates were asked for when it came there.
     """
-    if history.served()[-1:] != [version]:
+    if place.version_in_production() != version:
         return f"version {version} is not promoted: {message}"
-    forced = ", into which it was forced" if was_forced(history, version) else ""
+    forced = ", into which it was forced" if was_forced(place.registry.history, version) else ""
     return f"version {version} fails its gates and stays in production{forced}: {message}"
 
 

@@ -26,6 +26,20 @@ class Workplace:
     runner: Runner
     local_folders: tuple[Path, ...]  # searched for published files before any source is asked
 
+    def version_in_production(self) -> int:
+        """Give the version that production serves, or is meant to; 0 where that is none.
+
+        The channel counts before the history, which does not know of a run that was killed after its rollout,
+        nor of a version that somebody put back by hand.
+        """
+        serving = self.backend.current("production")
+        if serving is not None and serving.version:
+            return serving.version
+        if serving is not None and serving.wanted is not None:
+            return serving.wanted.version
+        served = self.registry.history.served()
+        return served[-1] if served else 0
+
 
 def open_workplace(places: Places, name: str) -> Workplace:
     """Give the workplace for the model `name`; nothing is made or started yet."""

@@ -6,10 +6,13 @@ import shutil
 
 import pytest
 
-from settings.errors import Surroundings
-from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings
+from settings.errors import Surroundings, WrongInput
+from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings, ServingSettings
+from tasks.channels.external import ExternalBackend
+from tasks.channels.kubernetes import KubernetesBackend
+from tasks.channels.local import LocalBackend
 from tasks.datasets.catalogue import expected_bytes
-from tasks.prepare import check_disk, count_weights
+from tasks.prepare import check_disk, check_runtime, count_weights
 from tasks.store.store import Store
 
 IMAGE_AND_LABEL = 28 * 28 + 1
@@ -34,6 +37,16 @@ def test_room_is_asked_for_every_set_also_those_made_of_others(tmp_path, monkeyp
         Surroundings, match=f"{needed:,} bytes are needed, {needed - 1:,} are free; make room"
     ):
         check_disk(store, data, weights)
+
+
+@pytest.mark.parametrize("backend", [KubernetesBackend, ExternalBackend])
+def test_tensorflow_is_refused_where_the_servers_have_none(backend):
+    """Before anything is trained; on this machine the servers have what the delivery has."""
+    tensorflow = ServingSettings(runtime="tensorflow")
+    with pytest.raises(WrongInput, match=r"serving\.runtime=tensorflow .* which have litert"):
+        check_runtime(backend, tensorflow)
+    check_runtime(backend, ServingSettings())
+    check_runtime(LocalBackend, tensorflow)
 
 
 def test_every_weight_of_both_networks_is_counted():

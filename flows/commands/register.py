@@ -19,6 +19,11 @@ from settings.errors import Surroundings, WrongInput
 DEPLOYMENTS = Path(__file__).resolve().parents[2] / "deployments"
 POOLS = {"slipway": "kubernetes", "compose": "compose"}
 """The work pools, each with the name of its deployments."""
+AUTOMATIONS = {
+    "slipway": ["automations.json"],
+    "compose": ["automations.json", "automations-compose.json"],
+}
+"""The files with the automations of each work pool."""
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -57,7 +62,7 @@ def run(arguments: Sequence[str]) -> int:
         print(f"work pool   {options.pool}")
     for deployment in register_deployments(POOLS[options.pool]):
         print(f"deployment  {deployment}")
-    for automation in register_automations():
+    for automation in register_automations(options.pool):
         print(f"automation  {automation}")
     return 0
 
@@ -106,12 +111,13 @@ def register_deployments(name: str) -> list[str]:
     return re.findall(r"Deployment '(\S+)' successfully created", done.stdout)
 
 
-def register_automations() -> list[str]:
-    """Make the automations, or bring them up to date, and give their names."""
+def register_automations(pool: str) -> list[str]:
+    """Make the automations of a work pool, or bring them up to date, and give their names."""
     from prefect.client.orchestration import get_client
     from prefect.events.schemas.automations import AutomationCore
 
-    described = json.loads((DEPLOYMENTS / "automations.json").read_text())["automations"]
+    files = [json.loads((DEPLOYMENTS / name).read_text()) for name in AUTOMATIONS[pool]]
+    described = [one for file in files for one in file["automations"]]
     with get_client(sync_client=True) as client:
         for one in described:
             wanted = AutomationCore.model_validate(one)

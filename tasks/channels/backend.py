@@ -8,6 +8,8 @@ from typing import Any, Literal, Protocol
 
 Channel = Literal["stage", "production"]
 
+SERVE_IMAGE_RUNTIMES = ("litert",)  # of the image `serve`, in which there is no TensorFlow
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -53,6 +55,9 @@ class Backend(Protocol):
 
     rollout_seconds: float
     """How long a rollout may take: a server that is not ready by then will not be."""
+
+    runtimes: tuple[str, ...]
+    """What its servers can compute the answers with."""
 
     def put(
         self,

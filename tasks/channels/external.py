@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from settings.errors import Stopped, Surroundings
-from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
+from tasks.channels.backend import SERVE_IMAGE_RUNTIMES, Channel, Endpoint, Serving, Wanted
 from tasks.channels.files import CHANNELS, ChannelFiles
 from tasks.channels.health import homes_of, shortcoming
 from tasks.channels.look import Found, answer_of
@@ -29,6 +29,7 @@ class ExternalBackend:
     """The backend for one model whose servers are there already; see Backend for the promises."""
 
     rollout_seconds = 60.0
+    runtimes: tuple[str, ...] = SERVE_IMAGE_RUNTIMES
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from settings.errors import SlipwayError, Stopped, Surroundings
-from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
+from tasks.channels.backend import SERVE_IMAGE_RUNTIMES, Channel, Endpoint, Serving, Wanted
 from tasks.channels.cluster import Cluster, Json, Unsteady
 from tasks.channels.health import homes_of, shortcoming
 from tasks.channels.look import answer_of
@@ -58,6 +58,11 @@ class Rollout:
         return int(self.deployment["spec"].get("replicas", 1))
 
     @property
+    def is_paused(self) -> bool:
+        """Whether a change of the template makes no pods."""
+        return bool(self.deployment["spec"].get("paused"))
+
+    @property
     def is_complete(self) -> bool:
         """Whether exactly the wanted pods are there, all of the present template, and ready."""
         status = self.deployment.get("status", {})
@@ -80,6 +85,7 @@ class KubernetesBackend:
     """The backend for one model in the cluster that this process runs in; see Backend for the promises."""
 
     rollout_seconds = 180.0  # a node may have to pull the image first
+    runtimes: tuple[str, ...] = SERVE_IMAGE_RUNTIMES
 
     def __init__(self, cluster: Cluster, name: str, releases: Path, candidates: Path) -> None:
         self.cluster = cluster
@@ -99,6 +105,8 @@ class KubernetesBackend:
         deadline = time.monotonic() + deadline_seconds
         before = self._look(channel)
         if before.wanted == wanted and self._judge(channel, before).healthy:
+            if not before.is_paused:  # a run was killed after its rollout, or somebody resumed it by hand
+                self._pause(channel)
             return self.endpoint(channel)
         self._patch(channel, document_of(wanted), replicas=max(1, before.replicas))
         try:

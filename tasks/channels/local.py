@@ -30,6 +30,7 @@ class LocalBackend:
     """The backend for one model on this machine; see Backend for what the methods promise."""
 
     rollout_seconds = 60.0
+    runtimes: tuple[str, ...] = ("litert", "tensorflow")
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from settings.errors import Surroundings
 from tasks.channels.backend import Wanted
 from tasks.channels.cluster import Cluster, Unsteady, own_image, reason_of
-from tasks.channels.kubernetes import DOCUMENT, Rollout, document_of
+from tasks.channels.kubernetes import DOCUMENT, KubernetesBackend, Rollout, document_of
 
 
 def rollout(**status: int) -> Rollout:
@@ -29,6 +30,28 @@ def rollout(**status: int) -> Rollout:
         for number in range(2)
     ]
     return Rollout(deployment, pods)
+
+
+class Patched:
+    """Stands in for a cluster: gives one Deployment with its pods, and keeps what is to be changed."""
+
+    namespace = "ns"
+
+    def __init__(self, found: Rollout) -> None:
+        self.found = found
+        self.patches: list[tuple[str, Any]] = []
+
+    def deployment(self, name: str) -> Any:
+        """Give the Deployment."""
+        return self.found.deployment
+
+    def pods(self, labels: dict[str, str]) -> list[Any]:
+        """Give its pods."""
+        return self.found.pods
+
+    def patch_deployment(self, name: str, changes: Any) -> None:
+        """Keep the changes."""
+        self.patches.append((name, changes))
 
 
 def test_a_rollout_is_complete_when_its_pods_alone_are_there():
@@ -63,6 +86,21 @@ def test_a_deployment_without_a_document_wants_nothing():
     """As before the first delivery."""
     empty = Rollout({"metadata": {"generation": 1}, "spec": {"template": {}}}, [])
     assert (empty.document, empty.wanted, empty.replicas) == ("", None, 1)
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_what_a_killed_run_left_unpaused_is_paused(monkeypatch, paused):
+    """Production serves what is wanted: nothing else is changed, and nothing at all where it is paused."""
+    found = rollout()
+    found.deployment["spec"]["paused"] = paused
+    found.deployment["spec"]["selector"] = {"matchLabels": {}}
+    health = {"version": 3, "runtime": "litert", "error": "", "digest": "d"}
+    monkeypatch.setattr("tasks.channels.kubernetes.answer_of", lambda host, port: health)
+    monkeypatch.setattr("tasks.channels.kubernetes.shortcoming", lambda health, wanted, homes: "")
+    cluster = Patched(found)
+    backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"))  # type: ignore[arg-type]
+    backend.put("production", Wanted(version=3), deadline_seconds=1, should_stop=lambda: False)
+    assert cluster.patches == ([] if paused else [("mnist-production", {"spec": {"paused": True}})])
 
 
 def test_outside_of_a_cluster_it_names_the_command():

@@ -79,7 +79,7 @@ def test_production_comes_back_by_itself(delivered):
     while not delivered.answers(before):
         assert time.monotonic() < deadline, "production does not come back"
         time.sleep(0.2)
-    status = delivered.in_service("worker", "python", "-m", "flows", "status")
+    status = delivered.in_service("worker", "slipway", "status")
     assert f"version {before} of mnist at http://production:8501: well" in status
 
 

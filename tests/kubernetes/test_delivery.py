@@ -69,6 +69,30 @@ def test_applying_the_manifests_again_changes_nothing(delivered):
     assert delivered.production_pods() == pods
 
 
+def test_the_worker_tells_what_the_channels_serve(delivered):
+    """As on one machine, by `slipway status` and `slipway history`; it may change nothing."""
+    version = delivered.served_version()
+    address = f"http://mnist-production.{delivered.namespace}.svc:8501"
+    stage, production = delivered.worker("slipway", "status").splitlines()
+    assert stage.split() == ["stage", "nothing"]
+    assert production.split(maxsplit=1) == ["production", f"version {version} of mnist at {address}: well"]
+    assert " promoted " in delivered.worker("slipway", "history")
+
+
+def test_what_was_put_back_by_hand_is_the_champion(delivered, seed):
+    """After `kubectl rollout undo` the next delivery is compared with the version that is really served."""
+    before = delivered.served_version()
+    delivered.deliver(classifier={"seed": seed}).done()
+    deployment = "deployment/mnist-production"
+    for verb in ("resume", "undo", "status", "pause"):
+        delivered.kubectl("rollout", verb, deployment)
+    delivered.eventually(lambda: delivered.served_version() == before, f"version {before} is served")
+    delivered.deliver(classifier={"seed": seed // 2}, judging={"champion": True}).end()  # passed or not
+    lines = delivered.in_models("cat", "/models/mnist/history.jsonl").splitlines()
+    judged = [event for event in map(json.loads, lines) if event["event"] == "judged"][-1]
+    assert judged["champion"] == before
+
+
 def test_rollback_puts_the_version_before_back(delivered, seed):
     """As a run of its own deployment."""
     before = delivered.served_version()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from tests.kubernetes.conftest import SMALL, Installation
+from tests.kubernetes.installation import SMALL, Installation
 from tests.kubernetes.manifests import MANIFESTS, OVERLAYS, build, done, dumped, of_kind, run
 
 NAMESPACE = f"{os.environ.get('NAMESPACE', 'slipway-test')}-given"

@@ -34,6 +34,7 @@ ALLOWED = {
         *((verb, "pods") for verb in ("list", "watch")),
         ("get", "pods/log"),
         ("list", "events"),
+        *(("get", f"deployments.apps/mnist-{name}") for name in ("stage", "production")),
     },
     "tf-user": {
         *(

@@ -73,6 +73,7 @@ class Channels:
     """Stand in for a backend: it remembers what is wanted, and serves it at once."""
 
     rollout_seconds = 1.0
+    runtimes: tuple[str, ...] = ("litert", "tensorflow")
     wanted: dict[Channel, Wanted] = field(default_factory=dict)
     dead: set[Channel] = field(default_factory=set)
 

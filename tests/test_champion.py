@@ -1,0 +1,72 @@
+"""Which version a candidate is compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from tasks.channels.backend import Endpoint, Serving
+from tasks.judge import champion_of
+from tasks.promote import refusal
+from tasks.release.registry import Registry
+from tasks.workplace import Workplace
+
+
+@dataclass
+class Production:
+    """Stands in for a backend whose production serves a version; 0: none."""
+
+    version: int
+
+    def current(self, channel):
+        """Give what production serves."""
+        return Serving(self.version, True, Endpoint("", "mnist"), "") if self.version else None
+
+
+@pytest.fixture
+def place(tmp_path):
+    """Give the workplace whose production serves a version; its history is that of 1, 2 and 3, promoted."""
+    registry = Registry("mnist", tmp_path / "mnist", tmp_path / "candidates", tmp_path / "receipts")
+    for version in (1, 2, 3, 4):
+        (registry.candidates / str(version)).mkdir(parents=True)
+        registry.history.append("exported", version, f"digest {version}", "test")
+    for version in (1, 2, 3):
+        champion = version - 1 or None
+        registry.history.append("promoted", version, f"digest {version}", "test", champion=champion)
+
+    def make(serving: int) -> Workplace:
+        backend = Production(serving)
+        return Workplace(store=None, registry=registry, backend=backend, runner="local", local_folders=())  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("version", "serving", "champion"),
+    [
+        (4, 3, 3),
+        (4, 0, 3),  # production is down: the history tells
+        (4, 2, 2),  # somebody put it back by hand, and the history does not know of it
+        (3, 3, 2),  # an unchanged delivery: as when it was promoted
+        (1, 1, None),
+        (4, 4, 3),  # a run was killed between its rollout and its line
+    ],
+)
+def test_the_champion_is_what_production_serves(place, version, serving, champion):
+    """And its digest is that of its release."""
+    expected = (champion, f"digest {champion}") if champion else (None, None)
+    assert champion_of(place(serving), version) == expected
+
+
+def test_before_the_first_promotion_there_is_none(place):
+    """Nothing is served, and the history has no promotion."""
+    empty = place(0)
+    empty.registry.history.path.unlink()
+    assert champion_of(empty, 1) == (None, None)
+
+
+def test_a_refusal_says_whether_the_version_is_in_production(place):
+    """The channel tells, not the history: version 3 was put back to 2 by hand."""
+    assert refusal(place(3), 3, "why") == "version 3 fails its gates and stays in production: why"
+    assert refusal(place(2), 3, "why") == "version 3 is not promoted: why"
