@@ -17,13 +17,16 @@ host, port, seconds, threads = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 BODY = json.dumps({"instances": [[[0.5] * 28] * 28]})
 answers: Counter[str] = Counter()
 failures: list[str] = []
+slowest = 0.0  # seconds of an answer
 over = threading.Event()
 
 
 def ask() -> None:
     """Ask until it is over."""
+    global slowest
     connection = http.client.HTTPConnection(host, port, timeout=20)
     while not over.is_set():
+        asked = time.monotonic()
         try:
             connection.request("POST", "/v1/models/mnist:predict", BODY)
             answer = connection.getresponse()
@@ -31,6 +34,7 @@ def ask() -> None:
             version = answer.headers.get("x-model-version", "none")
             if answer.status == 200:
                 answers[version] += 1
+                slowest = max(slowest, time.monotonic() - asked)
             else:
                 failures.append(f"status {answer.status}")
         except (OSError, http.client.HTTPException) as error:
@@ -48,4 +52,5 @@ over.set()
 for worker in workers:
     worker.join()
 taken = time.monotonic() - started
-print(json.dumps({"answers": answers, "failures": failures[:20], "rate": sum(answers.values()) / taken}))
+told = {"answers": answers, "failures": failures[:20], "slowest": slowest}
+print(json.dumps(told | {"rate": sum(answers.values()) / taken}))

@@ -26,10 +26,11 @@ def test_no_request_fails_while_production_changes(delivered, seed):
     delivered.start("rollback", {}).done()
     said, _ = load.communicate(timeout=180)
     counted = json.loads(said)
+    print(f"under load: {counted}")
     assert counted["failures"] == []
     assert sorted(map(int, counted["answers"])) == [before, max(map(int, counted["answers"]))]
     assert len(counted["answers"]) == 2
-    assert counted["rate"] > 50  # enough to notice a gap, on any machine
+    assert counted["rate"] > 200  # requests a second: a gap would be noticed
     assert delivered.served_version() == before
 
 
