@@ -76,6 +76,11 @@ class Places(BaseModel):
         pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)?$",
         description="the Kubernetes namespace of the channels; if not set, that of the pod",
     )
+    rollout_seconds: float = Field(
+        180.0,
+        ge=1,
+        description="within which a channel in a cluster has to serve: a node may have to pull its image",
+    )
     host: str = Field(
         "127.0.0.1",
         pattern=r"^[A-Za-z0-9.:_-]+$",
@@ -109,6 +114,7 @@ VARIABLES: Mapping[str, str] = {
     "BACKEND": "backend",
     "RUNNER": "runner",
     "NAMESPACE": "namespace",
+    "ROLLOUT_SECONDS": "rollout_seconds",
     "SERVING_HOST": "host",
     "STAGE_PORT": "stage_port",
     "PRODUCTION_PORT": "production_port",

@@ -62,7 +62,11 @@ def open_backend(places: Places, registry: Registry) -> Backend:
     """Give the backend of the channels; Surroundings where it does not work from here."""
     if places.backend == "kubernetes":
         return KubernetesBackend(
-            Cluster(places.namespace), registry.name, registry.releases, registry.candidates
+            Cluster(places.namespace),
+            registry.name,
+            registry.releases,
+            registry.candidates,
+            places.rollout_seconds,
         )
     if places.backend == "external":
         return ExternalBackend(

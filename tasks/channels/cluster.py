@@ -1,29 +1,33 @@
 """The Kubernetes API as the channels need it: a few calls from inside the cluster, in plain JSON.
 
-Objects are dictionaries with the names of the manifests. Nothing here waits or decides.
+Objects are dictionaries with the names of the manifests. A call that the API could not answer is made again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from settings.errors import Surroundings
-
-Json = dict[str, Any]
-Result = TypeVar("Result")
+from tasks.channels.pods import Json
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # what a pod is given to ask the API with
 ANSWER_SECONDS = 10.0
-MERGE = "application/merge-patch+json"
+PATIENCE_SECONDS = 20.0  # for an API that is overloaded, or starts anew
+PAUSE_SECONDS = 1.0
+# The answers as they came: the client's classes drop the fields that they do not know.
+RAW: Mapping[str, Any] = {"_preload_content": False, "_request_timeout": ANSWER_SECONDS}
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 PASSING = {429, 500, 502, 503, 504}
 
 
 class Unsteady(Surroundings):
-    """The API did not answer, or could not for now: asking again may help."""
+    """The API did not answer, or could not for now, for longer than a call's patience."""
 
 
 class Cluster:
@@ -42,9 +46,7 @@ class Cluster:
         """Give a Deployment."""
         return self._call(
             f"get the Deployment {name}",
-            lambda k8s, api: k8s.AppsV1Api(api).read_namespaced_deployment(
-                name, self.namespace, _request_timeout=ANSWER_SECONDS
-            ),
+            lambda k8s, api: k8s.AppsV1Api(api).read_namespaced_deployment(name, self.namespace, **RAW),
         )
 
     def patch_deployment(self, name: str, changes: Json) -> Json:
@@ -52,8 +54,29 @@ class Cluster:
         return self._call(
             f"patch the Deployment {name}",
             lambda k8s, api: k8s.AppsV1Api(api).patch_namespaced_deployment(
-                name, self.namespace, changes, _content_type=MERGE, _request_timeout=ANSWER_SECONDS
+                name, self.namespace, changes, _content_type=MERGE_PATCH, **RAW
             ),
+        )
+
+    def replace_template(self, name: str, template: Json, replicas: int) -> None:
+        """Give a Deployment another pod template, whole, and let it make its pods, in one request."""
+        changes = [
+            {"op": "replace", "path": "/spec/template", "value": template},
+            {"op": "add", "path": "/spec/replicas", "value": replicas},
+            {"op": "add", "path": "/spec/paused", "value": False},
+        ]
+        self._call(
+            f"patch the Deployment {name}",
+            lambda k8s, api: k8s.AppsV1Api(api).patch_namespaced_deployment(
+                name, self.namespace, changes, _content_type=JSON_PATCH, **RAW
+            ),
+        )
+
+    def replica_set(self, name: str) -> Json:
+        """Give a ReplicaSet."""
+        return self._call(
+            f"get the ReplicaSet {name}",
+            lambda k8s, api: k8s.AppsV1Api(api).read_namespaced_replica_set(name, self.namespace, **RAW),
         )
 
     def pods(self, labels: dict[str, str]) -> list[Json]:
@@ -62,7 +85,7 @@ class Cluster:
         found = self._call(
             "list pods",
             lambda k8s, api: k8s.CoreV1Api(api).list_namespaced_pod(
-                self.namespace, label_selector=selector, _request_timeout=ANSWER_SECONDS
+                self.namespace, label_selector=selector, **RAW
             ),
         )
         return list(found["items"])
@@ -71,9 +94,7 @@ class Cluster:
         """Give a pod."""
         return self._call(
             f"get the pod {name}",
-            lambda k8s, api: k8s.CoreV1Api(api).read_namespaced_pod(
-                name, self.namespace, _request_timeout=ANSWER_SECONDS
-            ),
+            lambda k8s, api: k8s.CoreV1Api(api).read_namespaced_pod(name, self.namespace, **RAW),
         )
 
     def jobs(self, labels: dict[str, str]) -> list[Json]:
@@ -82,7 +103,7 @@ class Cluster:
         found = self._call(
             "list jobs",
             lambda k8s, api: k8s.BatchV1Api(api).list_namespaced_job(
-                self.namespace, label_selector=selector, _request_timeout=ANSWER_SECONDS
+                self.namespace, label_selector=selector, **RAW
             ),
         )
         return list(found["items"])
@@ -92,7 +113,7 @@ class Cluster:
         self._call(
             f"delete the Job {name}",
             lambda k8s, api: k8s.BatchV1Api(api).delete_namespaced_job(
-                name, self.namespace, propagation_policy="Background", _request_timeout=ANSWER_SECONDS
+                name, self.namespace, propagation_policy="Background", **RAW
             ),
         )
 
@@ -103,7 +124,7 @@ class Cluster:
             lambda k8s, api: k8s.CoreV1Api(api).list_namespaced_event(
                 self.namespace,
                 field_selector=f"involvedObject.name={name},type=Warning",
-                _request_timeout=ANSWER_SECONDS,
+                **RAW,
             ),
         )
         events = sorted(found["items"], key=lambda event: event.get("lastTimestamp") or "")
@@ -113,21 +134,26 @@ class Cluster:
         import aiohttp
         from kubernetes_asyncio import client, config
 
-        async def call() -> Json:
+        async def call() -> tuple[int, bytes]:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
             async with client.ApiClient() as api:
                 answer = await ask(client, api)
-                plain: Json = api.sanitize_for_serialization(answer)
-                return plain
+                return answer.status, await answer.read()
 
-        try:
-            return asyncio.run(call())
-        except client.ApiException as error:
-            raise self._refused(
-                what, error.status or 0, reason_of(error.body) or str(error.reason)
-            ) from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise Unsteady(f"the Kubernetes API does not answer: {error or type(error).__name__}") from error
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                status, body = asyncio.run(call())
+                if status < 300:
+                    return dict(json.loads(body))
+                raise self._refused(what, status, reason_of(body))
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                unsteady = Unsteady(f"the Kubernetes API does not answer: {error or type(error).__name__}")
+            except Unsteady as error:
+                unsteady = error
+            if time.monotonic() > end:
+                raise unsteady
+            time.sleep(PAUSE_SECONDS)
 
     def _refused(self, what: str, status: int, reason: str) -> Surroundings:
         if status == 404:

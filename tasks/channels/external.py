@@ -70,7 +70,7 @@ class ExternalBackend:
             files.want(wanted)
             self._wait(channel, wanted, deadline, should_stop)
         except BaseException:
-            self._undo(channel, before or NOTHING)
+            self._undo(channel, before or served(found))
             raise
         return self.endpoint(channel)
 
@@ -182,3 +182,10 @@ class ExternalBackend:
 
     def _files(self, channel: Channel) -> ChannelFiles:
         return ChannelFiles(self.folder, channel)
+
+
+def served(found: Found) -> Wanted:
+    """Give what a server serves as the wish for it: all that is left of a document that cannot be read."""
+    if found.kind != "ours" or not found.health["version"]:
+        return NOTHING
+    return Wanted(int(found.health["version"]), str(found.health["runtime"]))

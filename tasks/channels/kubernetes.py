@@ -7,87 +7,37 @@ no pod runs before the first delivery, and applying changed manifests replaces n
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from settings.errors import SlipwayError, Stopped, Surroundings
 from tasks.channels.backend import SERVE_IMAGE_RUNTIMES, Channel, Endpoint, Serving, Wanted
-from tasks.channels.cluster import Cluster, Json, Unsteady
+from tasks.channels.cluster import Cluster, Unsteady
+from tasks.channels.deployment import DOCUMENT, Rollout, document_of
 from tasks.channels.health import homes_of, shortcoming
 from tasks.channels.look import answer_of
-from tasks.channels.pods import conditions, is_ready, trouble
+from tasks.channels.pods import Json, conditions, is_ready, trouble
 
 logger = logging.getLogger(__name__)
 
-DOCUMENT = "slipway/document"  # the annotation
 PORT = 8501  # of the Services and of the pods
 POLL_SECONDS = 0.5
 UNDO_SECONDS = 90.0
 END_SECONDS = 60.0  # above a pod's grace period
 
 
-@dataclass(frozen=True)
-class Rollout:
-    """A channel's Deployment and its pods at one moment."""
-
-    deployment: Json
-    pods: list[Json]
-
-    @property
-    def document(self) -> str:
-        """What the pods are wanted to serve; empty before the first delivery."""
-        metadata = self.deployment["spec"]["template"].get("metadata") or {}
-        return str((metadata.get("annotations") or {}).get(DOCUMENT, ""))
-
-    @property
-    def wanted(self) -> Wanted | None:
-        """The document, read; None where there is none, or it cannot be read."""
-        try:
-            return Wanted(**json.loads(self.document))
-        except (ValueError, TypeError):
-            return None
-
-    @property
-    def replicas(self) -> int:
-        """How many pods are wanted."""
-        return int(self.deployment["spec"].get("replicas", 1))
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether a change of the template makes no pods."""
-        return bool(self.deployment["spec"].get("paused"))
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether exactly the wanted pods are there, all of the present template, and ready."""
-        status = self.deployment.get("status", {})
-        seen = status.get("observedGeneration", 0) >= self.deployment["metadata"]["generation"]
-        counts = [int(status.get(name) or 0) for name in ("replicas", "updatedReplicas", "readyReplicas")]
-        ready = [pod for pod in self.pods if is_ready(pod)]
-        return seen and {*counts, len(self.pods), len(ready)} == {self.replicas}
-
-    @property
-    def of_the_present(self) -> list[Json]:
-        """The pods that were made from the present document."""
-        return [
-            pod
-            for pod in self.pods
-            if (pod["metadata"].get("annotations") or {}).get(DOCUMENT, "") == self.document
-        ]
-
-
 class KubernetesBackend:
     """The backend for one model in the cluster that this process runs in; see Backend for the promises."""
 
-    rollout_seconds = 180.0  # a node may have to pull the image first
     runtimes: tuple[str, ...] = SERVE_IMAGE_RUNTIMES
 
-    def __init__(self, cluster: Cluster, name: str, releases: Path, candidates: Path) -> None:
+    def __init__(
+        self, cluster: Cluster, name: str, releases: Path, candidates: Path, rollout_seconds: float
+    ) -> None:
+        self.rollout_seconds = rollout_seconds
         self.cluster = cluster
         self.name = name
         self.releases = releases
@@ -108,11 +58,12 @@ class KubernetesBackend:
             if not before.is_paused:  # a run was killed after its rollout, or somebody resumed it by hand
                 self._pause(channel)
             return self.endpoint(channel)
+        template = self._template(before)
         self._patch(channel, document_of(wanted), replicas=max(1, before.replicas))
         try:
             self._wait(channel, wanted, deadline, should_stop)
         except BaseException:
-            self._undo(channel, before, should_stop)
+            self._undo(channel, before, template, should_stop)
             raise
         self._pause(channel)
         return self.endpoint(channel)
@@ -127,11 +78,11 @@ class KubernetesBackend:
     def remove(self, channel: Channel) -> None:
         """Scale the channel to nothing, and wait until its pods are gone."""
         before = self._look(channel)
-        if not before.pods and not before.document:
-            return
+        if not before.live and not (before.document and before.replicas):
+            return  # also where somebody scaled it down: its document stays, for when it is scaled up again
         self._patch(channel, None, replicas=0, paused=True)
         deadline = time.monotonic() + END_SECONDS
-        while self._look(channel).pods:
+        while self._look(channel).live:
             if time.monotonic() > deadline:
                 raise Surroundings(f"the pods of {channel} have not ended within {END_SECONDS:.0f} s")
             time.sleep(POLL_SECONDS)
@@ -151,7 +102,7 @@ class KubernetesBackend:
         health = self._ask_service(channel)
         version = int(health["version"]) if health else 0
         if not rollout.is_complete:
-            detail = self._trouble(rollout) or "its pods are not those of its Deployment as it is now"
+            detail = self._trouble(rollout) or rollout.shortfall
         elif health is None:
             detail = "its Service does not answer"
         else:
@@ -170,6 +121,8 @@ class KubernetesBackend:
         while True:
             try:
                 rollout = self._look(channel)
+                if rollout.is_paused:  # the manifests were applied meanwhile
+                    self.cluster.patch_deployment(self._deployment(channel), {"spec": {"paused": False}})
                 if rollout.is_complete and (not rollout.replicas or self._judge(channel, rollout).healthy):
                     return
                 trouble_now = self._trouble(rollout)
@@ -189,16 +142,22 @@ class KubernetesBackend:
                 raise Surroundings(f"{channel} did not serve version {version} in time: {why}")
             time.sleep(POLL_SECONDS)
 
-    def _undo(self, channel: Channel, before: Rollout, should_stop: Callable[[], bool]) -> None:
+    def _undo(
+        self, channel: Channel, before: Rollout, template: Json | None, should_stop: Callable[[], bool]
+    ) -> None:
         """Put back what was there before, and wait for it; what goes wrong then is only told.
 
-        A run that has to stop does not wait: the cluster brings it back by itself.
+        With its template, so that a change of the manifests that came with the rollout goes too: then its
+        pods are those of before. A run that has to stop does not wait: the cluster brings it back by itself.
         """
-        if not before.document or not before.replicas:
-            self._patch(channel, None, replicas=0, paused=True)
-            return
-        self._patch(channel, before.document, replicas=before.replicas)
         try:
+            if not before.document or not before.replicas:
+                self._patch(channel, before.document or None, replicas=0, paused=True)
+                return
+            if template:
+                self.cluster.replace_template(self._deployment(channel), template, before.replicas)
+            else:
+                self._patch(channel, before.document, replicas=before.replicas)
             self._wait(channel, before.wanted, time.monotonic() + UNDO_SECONDS, should_stop)
             self._pause(channel)
         except SlipwayError as error:
@@ -210,7 +169,22 @@ class KubernetesBackend:
         self.cluster.patch_deployment(self._deployment(channel), changes)
 
     def _pause(self, channel: Channel) -> None:
-        self.cluster.patch_deployment(self._deployment(channel), {"spec": {"paused": True}})
+        """Let no change of the template make pods until the next rollout, which pauses too if this fails."""
+        try:
+            self.cluster.patch_deployment(self._deployment(channel), {"spec": {"paused": True}})
+        except Unsteady as error:
+            logger.warning("the Deployment of %s is not paused: %s", channel, error)
+
+    def _template(self, rollout: Rollout) -> Json | None:
+        """Give the template of the pods that serve the document now; that of the Deployment may be newer."""
+        for pod in filter(is_ready, rollout.of_the_present):
+            for owner in pod["metadata"].get("ownerReferences") or []:
+                if owner["kind"] == "ReplicaSet":
+                    template: Json = self.cluster.replica_set(owner["name"])["spec"]["template"]
+                    labels = template["metadata"]["labels"]
+                    del labels["pod-template-hash"]
+                    return template
+        return None
 
     def _look(self, channel: Channel) -> Rollout:
         deployment = self.cluster.deployment(self._deployment(channel))
@@ -239,8 +213,3 @@ class KubernetesBackend:
 
     def _deployment(self, channel: Channel) -> str:
         return f"{self.name}-{channel}"
-
-
-def document_of(wanted: Wanted) -> str:
-    """Give the text of a document, the same for the same wish."""
-    return json.dumps(wanted.as_json(), sort_keys=True)

@@ -17,6 +17,11 @@ def is_ready(pod: Json) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions(pod))
 
 
+def is_live(pod: Json) -> bool:
+    """Tell whether a pod has not ended: one that was evicted stays in the lists."""
+    return pod["status"].get("phase") not in ("Failed", "Succeeded")
+
+
 def trouble(pod: Json, warnings: Callable[[str], list[str]]) -> str:
     """Say what keeps a pod from running; empty where nothing does, or nothing is known yet.
 
@@ -36,7 +41,17 @@ def trouble(pod: Json, warnings: Callable[[str], list[str]]) -> str:
         messages = [message for message in warnings(name) if not message.startswith("FailedScheduling")]
         if messages:
             return f"the pod {name}: {messages[-1]}"
+        # Nor is one that cannot be made for the node of the pod.
+        for claim in claims(pod):
+            if messages := warnings(claim):
+                return f"the pod {name} waits for the claim {claim}: {messages[-1]}"
     return ""
+
+
+def claims(pod: Json) -> list[str]:
+    """Give the names of the claims that a pod mounts."""
+    volumes = pod.get("spec", {}).get("volumes") or []
+    return [each["persistentVolumeClaim"]["claimName"] for each in volumes if "persistentVolumeClaim" in each]
 
 
 def container_trouble(container: Json) -> str:

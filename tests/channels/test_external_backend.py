@@ -288,6 +288,17 @@ def test_a_lost_document_is_mended(backend, keep, put, content):
     assert backend.current("stage").healthy
 
 
+def test_a_lost_document_and_a_broken_release_leave_what_is_served(backend, keep, put):
+    """The undo has no document to go back to: it wants what the server serves."""
+    keep("stage")
+    put(2)
+    (backend.folder / "stage.json").write_text('{"versi')
+    with pytest.raises(Surroundings, match="version 3 cannot be served"):
+        put(3)
+    assert backend.current("stage").wanted == Wanted(2)
+    assert backend.current("stage").healthy
+
+
 def test_a_wish_to_stop_ends_the_wait_and_undoes(backend, keep, put, monkeypatch):
     """put stops within moments, and what was wanted before is wanted again."""
     server = keep("stage")

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from settings.errors import Surroundings
+from settings.errors import Stopped, Surroundings
 from tasks.channels.backend import Wanted
 from tasks.channels.cluster import Cluster, Unsteady, own_image, reason_of
-from tasks.channels.kubernetes import DOCUMENT, KubernetesBackend, Rollout, document_of
+from tasks.channels.deployment import DOCUMENT, Rollout, document_of
+from tasks.channels.kubernetes import KubernetesBackend
 
 
 def rollout(**status: int) -> Rollout:
@@ -53,6 +54,15 @@ class Patched:
         """Keep the changes."""
         self.patches.append((name, changes))
 
+    def replica_set(self, name: str) -> Any:
+        """Give that of the pods."""
+        labels = {"app": "mnist", "pod-template-hash": "abc"}
+        return {"spec": {"template": {"metadata": {"labels": labels}, "spec": {"image": f"that of {name}"}}}}
+
+    def replace_template(self, name: str, template: Any, replicas: int) -> None:
+        """Keep the template."""
+        self.patches.append((name, (template, replicas)))
+
 
 def test_a_rollout_is_complete_when_its_pods_alone_are_there():
     """All wanted pods are of the present template and ready, and no other is left."""
@@ -82,6 +92,25 @@ def test_a_pod_that_is_ending_still_answers():
     assert not Rollout(late.deployment, [*late.pods, ending]).is_complete
 
 
+@pytest.mark.parametrize(("phase", "complete"), [("Failed", True), ("Succeeded", True), ("Pending", False)])
+def test_a_pod_that_has_ended_is_in_nobody_s_way(phase, complete):
+    """One that was evicted stays in the list until somebody removes it; one that comes is waited for."""
+    found = rollout()
+    left: dict[str, Any] = {"metadata": {"name": "left"}, "status": {"phase": phase}}
+    assert Rollout(found.deployment, [*found.pods, left]).is_complete is complete
+
+
+def test_what_is_missing_is_told():
+    """Pods that come, as after `kubectl scale`, or manifests that were applied since."""
+    found = rollout()
+    found.deployment["spec"]["replicas"] = 3
+    assert found.shortfall == "2 of its 3 pods are ready"
+    found.deployment["spec"]["paused"] = True
+    assert found.shortfall == "2 of its 3 pods are ready"
+    found.deployment["status"]["updatedReplicas"] = 0
+    assert found.shortfall.startswith("its Deployment has changed since")
+
+
 def test_a_deployment_without_a_document_wants_nothing():
     """As before the first delivery."""
     empty = Rollout({"metadata": {"generation": 1}, "spec": {"template": {}}}, [])
@@ -98,9 +127,25 @@ def test_what_a_killed_run_left_unpaused_is_paused(monkeypatch, paused):
     monkeypatch.setattr("tasks.channels.kubernetes.answer_of", lambda host, port: health)
     monkeypatch.setattr("tasks.channels.kubernetes.shortcoming", lambda health, wanted, homes: "")
     cluster = Patched(found)
-    backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"))  # type: ignore[arg-type]
+    backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)  # type: ignore[arg-type]
     backend.put("production", Wanted(version=3), deadline_seconds=1, should_stop=lambda: False)
     assert cluster.patches == ([] if paused else [("mnist-production", {"spec": {"paused": True}})])
+
+
+def test_a_rollout_that_fails_puts_the_template_of_before_back():
+    """The whole of it: a broken image that came with the rollout goes too."""
+    found = rollout()
+    found.deployment["spec"]["selector"] = {"matchLabels": {}}
+    for pod in found.pods:
+        pod["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "mnist-1"}]
+    cluster = Patched(found)
+    backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)  # type: ignore[arg-type]
+    with pytest.raises(Stopped):
+        backend.put("production", Wanted(version=4), deadline_seconds=1, should_stop=lambda: True)
+    (_, forward), (_, back) = cluster.patches
+    assert forward["spec"]["template"]["metadata"]["annotations"][DOCUMENT] == document_of(Wanted(version=4))
+    template = {"metadata": {"labels": {"app": "mnist"}}, "spec": {"image": "that of mnist-1"}}
+    assert back == (template, 2)
 
 
 def test_outside_of_a_cluster_it_names_the_command():

@@ -93,6 +93,14 @@ def test_a_pod_that_waited_for_a_node_is_in_no_trouble_once_it_has_one():
     assert trouble(pod(CREATING), lambda name: ["FailedScheduling: 0/1 nodes are available"]) == ""
 
 
+def test_a_claim_that_cannot_be_bound_is_told_by_its_own_warnings():
+    """The pod that waits for it has none itself."""
+    waiting = pod() | {"spec": {"volumes": [{"persistentVolumeClaim": {"claimName": "models"}}]}}
+    told = {"models": ["ProvisioningFailed: no space"]}
+    said = trouble(waiting, lambda name: told.get(name, []))
+    assert said == "the pod p-1 waits for the claim models: ProvisioningFailed: no space"
+
+
 def test_a_pod_that_is_ending_is_not_ready():
     """It still says that it is, for as long as it drains."""
     ready = pod(RUNNING, phase="Running", conditions=[{"type": "Ready", "status": "True"}])

@@ -31,6 +31,7 @@ VALUES: dict[str, Any] = {
     "data_claim": "some-data",
     "models_claim": "some-models",
     "runner": "kubernetes",
+    "rollout_seconds": "17",
     "finished_job_ttl": 11,
     "backoff_limit": 12,
     "grace_seconds": 13,
@@ -55,6 +56,7 @@ PLACES: dict[str, list[str]] = {
     "data_claim": ["pod.volumes.0.persistentVolumeClaim.claimName"],
     "models_claim": ["pod.volumes.1.persistentVolumeClaim.claimName"],
     "runner": ["env.RUNNER"],
+    "rollout_seconds": ["env.ROLLOUT_SECONDS"],
     "finished_job_ttl": ["spec.ttlSecondsAfterFinished"],
     "backoff_limit": ["spec.backoffLimit"],
     "grace_seconds": ["pod.terminationGracePeriodSeconds"],
@@ -155,7 +157,8 @@ def test_places_are_the_environment_of_the_pod(parameters):
     assert (env["DATA_ROOT"], env["MODELS_ROOT"]) == ("/data", "/models")
     assert (env["BACKEND"], env["RUNNER"]) == ("kubernetes", "local")
     assert env["NAMESPACE"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
-    assert {"DATA_ROOT", "MODELS_ROOT", "BACKEND", "RUNNER", "NAMESPACE"} == VARIABLES.keys() & env.keys()
+    known = {"DATA_ROOT", "MODELS_ROOT", "BACKEND", "RUNNER", "NAMESPACE", "ROLLOUT_SECONDS"}
+    assert known == VARIABLES.keys() & env.keys()
     mounts = {mount["mountPath"]: mount for mount in made["pod"]["containers"][0]["volumeMounts"]}
     for root in (env["DATA_ROOT"], env["MODELS_ROOT"]):
         assert mounts[root]["name"] == root.removeprefix("/")
