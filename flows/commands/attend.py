@@ -12,12 +12,13 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from flows.commands.engine import API_URL
 from settings.errors import SlipwayError, WrongInput
-from tasks.channels.cluster import Cluster, Json
-from tasks.channels.pods import trouble
+from tasks.channels.cluster import Cluster
+from tasks.channels.pods import Json, conditions, is_live, trouble
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -43,7 +44,8 @@ def run(arguments: Sequence[str]) -> int:
         type=float,
         default=DEADLINE_SECONDS,
         metavar="SECONDS",
-        help="from the pending state to the start of the run (default: %(default)s)",
+        help="from the pending state to the start of the run, and from a lost pod to the next one "
+        "(default: %(default)s)",
     )
     options = parser.parse_args(arguments)
     if API_URL not in os.environ:
@@ -54,11 +56,12 @@ def run(arguments: Sequence[str]) -> int:
     from prefect.client.orchestration import get_client
 
     logger.info("runs of the pool %s have to start within %.0f s", options.pool, options.deadline)
+    attendant = Attendant(cluster, options.deadline)
     while True:
         try:
             with get_client(sync_client=True) as client:
-                for late in late_runs(client, options.pool, options.deadline):
-                    end(client, cluster, late, options.deadline)
+                for unfinished in unfinished_runs(client, options.pool):
+                    attendant.look_at(client, unfinished)
         except SlipwayError as error:
             logger.warning("%s", error)
         except Exception as error:  # the server is away, or refuses: it is asked again
@@ -66,8 +69,8 @@ def run(arguments: Sequence[str]) -> int:
         time.sleep(POLL_SECONDS)
 
 
-def late_runs(client: SyncPrefectClient, pool: str, deadline_seconds: float) -> list[FlowRun]:
-    """Give the runs of a pool that have been pending for longer than the deadline."""
+def unfinished_runs(client: SyncPrefectClient, pool: str) -> list[FlowRun]:
+    """Give the runs of a pool that a worker has taken and that have not ended."""
     from prefect.client.schemas.filters import (
         FlowRunFilter,
         FlowRunFilterState,
@@ -77,43 +80,80 @@ def late_runs(client: SyncPrefectClient, pool: str, deadline_seconds: float) -> 
     )
     from prefect.client.schemas.objects import StateType
 
-    pending = FlowRunFilter(state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.PENDING])))
-    found = client.read_flow_runs(
-        flow_run_filter=pending, work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool]))
+    taken = FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(state=FlowRunFilterState(type=taken)),
+        work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[pool])),
     )
-    now = time.time()
-    return [run for run in found if run.state and now - run.state.timestamp.timestamp() > deadline_seconds]
 
 
-def end(client: SyncPrefectClient, cluster: Cluster, run: FlowRun, deadline_seconds: float) -> None:
-    """Fail a run that is still pending, with the reason, and remove its Job.
+class Attendant:
+    """Ends runs whose pod does not start within a deadline; the first one, or one in place of a lost one."""
 
-    Where nothing is known to be wrong, as while a large image is pulled, it gets more time.
-    """
-    from prefect.states import Failed
+    def __init__(self, cluster: Cluster, deadline_seconds: float) -> None:
+        self.cluster = cluster
+        self.deadline_seconds = deadline_seconds
+        self.lost: dict[UUID, float] = {}  # running runs without a running pod: since when
 
-    jobs = cluster.jobs({RUN_LABEL: str(run.id)})
-    why = reason(cluster, jobs)
-    state = client.read_flow_run(run.id).state
-    if state is None or not state.is_pending():
-        return
-    waited = time.time() - state.timestamp.timestamp()
-    if not why and waited < PATIENCE * deadline_seconds:
-        return
-    message = f"it did not start within {waited:.0f} s: {why or 'no event tells why'}"
-    client.set_flow_run_state(run.id, Failed(message=message))
-    logger.error("flow run %s: %s", run.name, message)
-    for job in jobs:
-        cluster.delete_job(job["metadata"]["name"])
+    def look_at(self, client: SyncPrefectClient, run: FlowRun) -> None:
+        """Fail a run that waits for its pod for too long, with the reason, and remove its Job.
+
+        Where nothing is known to be wrong, as while a large image is pulled, it gets more time.
+        """
+        from prefect.states import Failed
+
+        state = run.state
+        if state is None:
+            return
+        if state.is_pending():
+            waited, what = time.time() - state.timestamp.timestamp(), "it did not start"
+        else:
+            waited, what = self._without_pod(run), "its pod was lost, and no other one started"
+        if waited <= self.deadline_seconds:
+            return
+        job = newest(self.cluster.jobs({RUN_LABEL: str(run.id)}))
+        why = reason(self.cluster, job)
+        if not why and waited < PATIENCE * self.deadline_seconds:
+            return
+        now = client.read_flow_run(run.id).state
+        if now is None or now.type != state.type:
+            return
+        message = f"{what} within {waited:.0f} s: {why or 'no event tells why'}"
+        client.set_flow_run_state(run.id, Failed(message=message))
+        logger.error("flow run %s: %s", run.name, message)
+        if job is not None:
+            self.cluster.delete_job(job["metadata"]["name"])
+
+    def _without_pod(self, run: FlowRun) -> float:
+        """Give for how many seconds a running run has been seen with a Job and without a running pod."""
+        job = newest(self.cluster.jobs({RUN_LABEL: str(run.id)}))
+        if job is None or any(pod["status"].get("phase") == "Running" for pod in pods_of(self.cluster, job)):
+            self.lost.pop(run.id, None)
+            return 0.0
+        return time.monotonic() - self.lost.setdefault(run.id, time.monotonic())
 
 
-def reason(cluster: Cluster, jobs: Sequence[Json]) -> str:
-    """Say why no pod of the Jobs runs; empty where nothing tells."""
-    if not jobs:
+def newest(jobs: Sequence[Json]) -> Json | None:
+    """Give the newest Job that has not ended: those of a run's earlier starts stay for a while."""
+    unfinished = [
+        job
+        for job in jobs
+        if not any(
+            each["type"] in ("Complete", "Failed") and each["status"] == "True" for each in conditions(job)
+        )
+    ]
+    return max(unfinished, key=lambda job: str(job["metadata"]["creationTimestamp"]), default=None)
+
+
+def pods_of(cluster: Cluster, job: Json) -> list[Json]:
+    """Give the pods of a Job that have not ended: those that were lost say nothing of the one that comes."""
+    found = cluster.pods({"job-name": job["metadata"]["name"]})
+    return [pod for pod in found if is_live(pod)]
+
+
+def reason(cluster: Cluster, job: Json | None) -> str:
+    """Say why no pod of a Job runs; empty where nothing tells."""
+    if job is None:
         return "the worker has made no Job for it"
-    told: list[Any] = []
-    for job in jobs:
-        name = job["metadata"]["name"]
-        pods = cluster.pods({"job-name": name})
-        told += [trouble(pod, cluster.warnings) for pod in pods] or cluster.warnings(name)[-1:]
-    return "; ".join(filter(None, told))
+    told = [trouble(pod, cluster.warnings) for pod in pods_of(cluster, job)]
+    return "; ".join(filter(None, told or cluster.warnings(job["metadata"]["name"])[-1:]))
