@@ -7,6 +7,7 @@ import time
 from typing import Any, Literal
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.deployments import run_deployment
@@ -35,17 +36,37 @@ def train_in_pod(
 ) -> Artifact:
     """Give the network of a key, trained by a run of its own.
 
-    A delivery that starts again, since its pod was lost, finds the run that it started before.
+    A delivery that starts again, since its pod was lost, finds the run that it started before; one that has
+    ended without a result is followed by another one.
     """
     parameters: dict[str, Any] = {"network": network, "dataset": dataset.model_dump(mode="json")}
     parameters |= {name: model.model_dump(mode="json") for name, model in settings.items()}
+    run = start(network, parameters, f"{flow_run.id}-{network}-{key.digest}")
+    while is_over(run.state) and place.store.find(network, key) is None:
+        run = start(network, parameters, f"after-{run.id}")
+    logger.info("the %s is trained by the flow run %s", network, run.name)
+    with get_client(sync_client=True) as client:
+        state = await_end(client, run.id, network)
+    made = place.store.find(network, key)
+    if made is None and state.is_completed():
+        raise Surroundings(
+            f"the training of the {network} ended well, and its result is not here: the pods of {DEPLOYMENT} "
+            "have to have the image and the claims of this one (see the deployment's job variables)"
+        )
+    if made is None:
+        raise Surroundings(f"the training of the {network} ended as {state.name}: {state.message}")
+    return made
+
+
+def start(network: Network, parameters: dict[str, Any], idempotency_key: str) -> FlowRun:
+    """Start a run of the training; give the one that was started with this key before, if any."""
     try:
         run = run_deployment(
             DEPLOYMENT,
             parameters=parameters,
             timeout=0,
             flow_run_name=f"train-{network}",
-            idempotency_key=f"{flow_run.id}-{network}-{key.digest}",
+            idempotency_key=idempotency_key,
         )
     except ObjectNotFound as error:
         raise Surroundings(
@@ -53,32 +74,33 @@ def train_in_pod(
             "register it (make deployments), or set RUNNER=local"
         ) from error
     assert isinstance(run, FlowRun)  # noqa: S101 - it is a coroutine only where an event loop runs
-    logger.info("the %s is trained by the flow run %s", network, run.name)
-    with get_client(sync_client=True) as client:
-        state = await_end(client, run.id, network)
-    made = place.store.find(network, key)
-    if made is None:
-        raise Surroundings(f"the training of the {network} ended as {state.name}: {state.message}")
-    return made
+    return run
+
+
+def is_over(state: State[Any] | None) -> bool:
+    """Tell whether a run has ended for good: one that crashed is started again within some seconds."""
+    if state is None or not state.is_final():
+        return False
+    return not state.is_crashed() or time.time() - state.timestamp.timestamp() > REVIVAL_SECONDS
 
 
 def await_end(client: SyncPrefectClient, run: UUID, network: Network) -> State[Any]:
-    """Wait for the end of a run; Stopped where this one is asked to stop. A cancelled delivery cancels it."""
-    crashed_at = 0.0
+    """Wait for the end of a run; Stopped where this one is asked to stop. A cancelled delivery cancels it.
+
+    A Prefect server that is away is waited for.
+    """
     while True:
         if should_stop():
             if is_cancelled(client):
                 client.set_flow_run_state(run, Cancelling())
             raise Stopped(f"stopped while the {network} was trained in a pod of its own")
-        state = client.read_flow_run(run).state
-        if state is not None and state.is_final():
-            if state.type != StateType.CRASHED:
-                return state
-            crashed_at = crashed_at or time.monotonic()
-            if time.monotonic() - crashed_at > REVIVAL_SECONDS:
-                return state
+        try:
+            state = client.read_flow_run(run).state
+        except httpx.HTTPError as error:
+            logger.warning("the Prefect server does not tell of the training of the %s: %s", network, error)
         else:
-            crashed_at = 0.0
+            if state is not None and is_over(state):
+                return state
         time.sleep(POLL_SECONDS)
 
 
