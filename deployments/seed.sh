@@ -24,6 +24,8 @@ extract=(tar --extract --no-same-owner --no-same-permissions --directory /data)
 if [ -n "$compose" ]; then
     tar --create --directory "$folder" $files | $compose exec -T worker "${extract[@]}"
 else
+    # A name of its own: one that was interrupted may still be there.
+    name=seed-$(date +%s)
     image=$($kubectl -n "$namespace" get deployment prefect-worker -o jsonpath='{.spec.template.spec.containers[0].image}')
     command=$(printf '"%s", ' "${extract[@]}")
     pod=$(cat <<JSON
@@ -39,6 +41,6 @@ else
 JSON
     )
     tar --create --directory "$folder" $files |
-        $kubectl -n "$namespace" run seed --image "$image" --restart Never --rm --stdin --quiet --overrides "$pod"
+        $kubectl -n "$namespace" run "$name" --image "$image" --restart Never --rm --stdin --quiet --pod-running-timeout 5m --overrides "$pod"
 fi
 printf 'copied to the volume data:\n%s\n' "$files"

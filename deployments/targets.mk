@@ -9,12 +9,24 @@ COMPONENTS ?=
 SECRETS := $(addprefix deployments/kubernetes/overlays/,minikube/auth.env multi-node/auth.env multi-node/postgres.env)
 IN_WORKER = $(KUBECTL) -n $(NAMESPACE) exec deployment/prefect-worker --container worker --
 
-# The passwords of the Prefect API and of its database, made once on each machine.
+# The passwords of the Prefect API and of its database: those of the cluster where it has them, so that another clone
+# changes none, else made once.
 PASSWORD = "$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
+present = $(KUBECTL) -n $(NAMESPACE) get secret $(1) --request-timeout 5s \
+	-o go-template='{{index .data "$(2)" | base64decode}}' 2>/dev/null
 %/auth.env:
 	@umask 077 && printf 'auth-string=slipway:%s\n' $(PASSWORD) > $@
 %/postgres.env:
 	@umask 077 && printf 'password=%s\n' $(PASSWORD) > $@
+
+passwords: $(SECRETS)
+	@umask 077; for file in $(SECRETS); do \
+		case $$file in \
+			*/auth.env) key=auth-string value=$$($(call present,prefect-auth,auth-string)) ;; \
+			*) key=password value=$$($(call present,postgres,password)) ;; \
+		esac; \
+		[ -z "$$value" ] || { printf '%s=%s\n' $$key "$$value" > $$file.new && mv $$file.new $$file; } || exit; \
+	done
 
 image: $(SECRETS) ## build the images of the flows and of the model server (PUSH=registry/name pushes them)
 	for target in flow serve; do \
@@ -25,17 +37,20 @@ image: $(SECRETS) ## build the images of the flows and of the model server (PUSH
 
 # How images get into a cluster that pulls them from no registry; by the name of kubectl's context.
 CONTEXT = $(shell $(KUBECTL) config current-context 2>/dev/null)
-LOAD ?= $(if $(filter kind-%,$(CONTEXT)),kind load docker-image --name $(CONTEXT:kind-%=%),minikube image load)
+LOAD ?= $(if $(filter kind-%,$(CONTEXT)),kind load docker-image --name $(CONTEXT:kind-%=%),minikube --profile $(CONTEXT) image load)
 
 load: ## bring the images into the cluster: minikube, kind, or LOAD='a command'; nothing to do with PUSH
 	$(if $(PUSH),,$(LOAD) $(IMAGES)/flow:$(TAG) $(IMAGES)/serve:$(TAG))
 
-# The overlay with the namespace, the components and the images of this call. The images' digests start pods anew when
-# one was built again under the same name: those of Prefect at once, those of a channel with its next rollout.
+# The overlay with the namespace, the components and the images of this call. Annotations start pods anew when an image
+# was built again under the same name or a password changed: those of Prefect at once, those of a channel with its next
+# rollout.
+comma := ,
 digest = $(shell docker image inspect --format '{{.Id}}' $(IMAGES)/$(1):$(TAG) 2>/dev/null | cut -c1-19)
+passwords = $(shell cat $(SECRETS) | sha256sum | cut -c1-16)
 define ANNOTATED
   - target: {kind: Deployment, name: $(1)}
-    patch: '{apiVersion: apps/v1, kind: Deployment, metadata: {name: any}, spec: {template: {metadata: {annotations: {slipway/image: "$(call digest,$(2))"}}}}}'
+    patch: '{apiVersion: apps/v1, kind: Deployment, metadata: {name: any}, spec: {template: {metadata: {annotations: {$(2)}}}}}'
 endef
 define KUSTOMIZATION
 namespace: $(NAMESPACE)
@@ -45,8 +60,8 @@ images:
   - {name: slipway/flow, newName: $(IMAGES)/flow, newTag: "$(TAG)"}
   - {name: slipway/serve, newName: $(IMAGES)/serve, newTag: "$(TAG)"}
 patches:
-$(call ANNOTATED,prefect-.*,flow)
-$(call ANNOTATED,mnist-.*,serve)
+$(call ANNOTATED,prefect-.*,slipway/image: "$(call digest,flow)"$(comma) slipway/passwords: "$(passwords)")
+$(call ANNOTATED,mnist-.*,slipway/image: "$(call digest,serve)")
 endef
 build/kubernetes:
 	@mkdir -p $@
@@ -55,7 +70,7 @@ build/kubernetes/kustomization.yaml: FORCE | build/kubernetes
 	$(file >$@.new,$(KUSTOMIZATION))
 	@mv $@.new $@
 
-manifests: $(SECRETS) build/kubernetes/kustomization.yaml ## bring up the namespace: Prefect, volumes, accounts, channels
+manifests: passwords build/kubernetes/kustomization.yaml ## bring up the namespace: Prefect, volumes, accounts, channels
 	$(KUBECTL) apply -k build/kubernetes
 	$(KUBECTL) -n $(NAMESPACE) wait --for condition=Available --timeout 5m deployment/prefect-server deployment/prefect-worker
 
@@ -80,4 +95,4 @@ test-compose: env-test image ## deliver through docker/compose.yaml, with the Do
 
 # The targets stand in the order in which they have to be made.
 .NOTPARALLEL:
-.PHONY: FORCE image load manifests deployments deliver-kubernetes seed test-kubernetes test-compose
+.PHONY: FORCE passwords image load manifests deployments deliver-kubernetes seed test-kubernetes test-compose

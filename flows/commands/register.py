@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from flows.commands.engine import API_URL, check_server
 from settings.errors import Surroundings, WrongInput
@@ -94,7 +95,11 @@ def register_pool(name: str, kind: str, description: str, template: dict[str, An
 
 
 def register_deployments(name: str) -> list[str]:
-    """Register those of prefect.yaml with this name, as Prefect's own command does; give the full names."""
+    """Register those of prefect.yaml with this name, as Prefect's own command does; give the full names.
+
+    A schedule that somebody has turned on stays on.
+    """
+    running = active_schedules()
     command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", name, "--prefect-file"]
     # In an empty folder: the command takes the working directory for the project.
     with tempfile.TemporaryDirectory() as folder:
@@ -108,7 +113,28 @@ def register_deployments(name: str) -> list[str]:
         )
     if done.returncode:
         raise Surroundings(f"the deployments are not registered:\n{done.stdout}{done.stderr}")
+    turn_on(running)
     return re.findall(r"Deployment '(\S+)' successfully created", done.stdout)
+
+
+def active_schedules() -> set[tuple[UUID, str | None]]:
+    """Give the schedules that are on: the id of the deployment, and the slug."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        found = client.read_deployments()
+    return {(one.id, each.slug) for one in found for each in one.schedules if each.active}
+
+
+def turn_on(wanted: set[tuple[UUID, str | None]]) -> None:
+    """Turn the schedules on."""
+    from prefect.client.orchestration import get_client
+
+    with get_client(sync_client=True) as client:
+        for one in client.read_deployments():
+            for each in one.schedules:
+                if (one.id, each.slug) in wanted and not each.active:
+                    client.update_deployment_schedule(one.id, each.id, active=True)
 
 
 def register_automations(pool: str) -> list[str]:

@@ -93,7 +93,7 @@ class Composed:
         url = f"http://127.0.0.1:{self.ports['PREFECT_PORT']}/api{path}"
         response = httpx.request(method, url, timeout=20, trust_env=False, **more)
         assert response.is_success, f"{method} {path}: {response.status_code} {response.text[:500]}"
-        return response.json()
+        return response.json() if response.content else None
 
     def ask(self, channel: str) -> httpx.Response:
         """Ask a channel with an image."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import subprocess
 import time
 
 import pytest
 
 from tests.compose.conftest import Composed
+
+IMAGES = ("flow", "serve")
 
 pytestmark = [pytest.mark.compose, pytest.mark.timeout(600)]
 
@@ -94,9 +98,20 @@ def test_a_stage_that_is_away_is_told_before_anything_is_trained(delivered):
 
 
 def test_what_is_registered_twice_is_there_once(delivered):
-    """A worker that starts again finds its deployments, and registers them once more."""
+    """A worker that starts again registers its deployments once more; a schedule that is on stays on."""
+    (deliver,) = [
+        each for each in delivered.prefect("POST", "/deployments/filter", json={}) if each["schedules"]
+    ]
+    (schedule,) = deliver["schedules"]
+    assert not schedule["active"]
+    path = f"/deployments/{deliver['id']}/schedules/{schedule['id']}"
+    delivered.prefect("PATCH", path, json={"active": True})
     delivered.call("restart", "worker")
     delivered.call("up", "--wait")
+    (schedule,) = delivered.prefect("GET", f"/deployments/{deliver['id']}")["schedules"]
+    assert schedule["active"]
+    path = f"/deployments/{deliver['id']}/schedules/{schedule['id']}"
+    delivered.prefect("PATCH", path, json={"active": False})
     names = [each["name"] for each in delivered.prefect("POST", "/deployments/filter", json={})]
     pools = [each["name"] for each in delivered.prefect("POST", "/work_pools/filter", json={})]
     automations = [each["name"] for each in delivered.prefect("POST", "/automations/filter", json={})]
@@ -114,3 +129,24 @@ def test_nobody_is_root(composed, service):
     assert "Read-only file system" in composed.in_service(service, "touch", "/opt/x", check=False)
     if service in ("stage", "production"):
         assert "Read-only file system" in composed.in_service(service, "touch", "/models/x", check=False)
+
+
+def test_the_images(composed):
+    """They name the revision that they were made from, and run as a plain user; the server's is small."""
+    names = [
+        f"{os.environ.get('IMAGES', 'slipway')}/{name}:{os.environ.get('TAG', 'dev')}" for name in IMAGES
+    ]
+    asked = ["docker", "image", "inspect", *names]
+    flow, serve = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+    revision = composed.in_service("worker", "sh", "-c", "echo $SLIPWAY_REVISION").strip()
+    for image in (flow, serve):
+        labels = image["Config"]["Labels"]
+        assert labels["org.opencontainers.image.revision"] == revision
+        assert labels["org.opencontainers.image.title"].startswith("Slipway: ")
+        assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
+        assert image["Config"]["User"] == "10001:10001"
+    assert 5 * serve["Size"] < flow["Size"]
+    for service in ("worker", "production"):
+        for python in ("/opt/venv/bin/python", "/usr/bin/python3", "/usr/local/bin/python3"):
+            said = composed.in_service(service, "sh", "-c", f"{python} -m pip || true")
+            assert "No module named pip" in said or "not found" in said

@@ -59,6 +59,41 @@ def test_the_overlay_gets_namespace_images_and_components(copy):
     assert yaml.safe_load((copy / target).read_text())["components"] == []
 
 
+def test_another_clone_keeps_the_passwords_of_the_cluster(copy):
+    """A cluster that has one Secret gives it; what it does not have stays as it was made here."""
+    kubectl = copy / "kubectl"
+    kubectl.write_text('#!/bin/sh\n[ "$5" = prefect-auth ] && [ "$2" = mine ] && echo slipway:theirs\n')
+    kubectl.chmod(0o755)
+    overlays = copy / "deployments" / "kubernetes" / "overlays"
+    for _ in range(2):
+        make(copy, "passwords", "NAMESPACE=mine", f"KUBECTL={kubectl}")
+        for overlay in ("minikube", "multi-node"):
+            assert (overlays / overlay / "auth.env").read_text() == "auth-string=slipway:theirs\n"
+        assert "theirs" not in (overlays / "multi-node" / "postgres.env").read_text()
+    assert stat.S_IMODE((overlays / "minikube" / "auth.env").stat().st_mode) == 0o600
+
+
+def annotations(folder: Path) -> dict[str, dict[str, str]]:
+    """Give the annotations that the overlay puts on pods, by the Deployments' names."""
+    make(folder, "build/kubernetes/kustomization.yaml")
+    patches = yaml.safe_load((folder / "build/kubernetes/kustomization.yaml").read_text())["patches"]
+    return {
+        one["target"]["name"]: yaml.safe_load(one["patch"])["spec"]["template"]["metadata"]["annotations"]
+        for one in patches
+    }
+
+
+def test_another_password_starts_prefect_anew_and_no_channel(copy):
+    """The server and the worker read it when they start."""
+    make(copy, "passwords", "KUBECTL=false")
+    before = annotations(copy)
+    assert before == annotations(copy)
+    (copy / "deployments/kubernetes/overlays/minikube/auth.env").write_text("auth-string=another\n")
+    after = annotations(copy)
+    assert before["prefect-.*"] != after["prefect-.*"]
+    assert before["mnist-.*"] == after["mnist-.*"]
+
+
 def test_passwords_are_made_once_and_read_by_nobody_else(copy):
     """Each is its own, of letters and digits, and stays."""
     overlays = Path("deployments/kubernetes/overlays")
