@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from tasks.channels.pods import is_live
 from tests.kubernetes.asking import Forward, eventually, kubectl
 from tests.kubernetes.runs import Run
 
@@ -115,17 +116,20 @@ class Installation:
         return int(answer.headers["x-model-version"])
 
     def production_pods(self) -> set[str]:
-        """The UIDs of production's pods."""
-        return {pod["metadata"]["uid"] for pod in self.items("pods", "-l", "slipway/channel=production")}
+        """The UIDs of production's pods that have not ended."""
+        pods = self.items("pods", "-l", "slipway/channel=production")
+        return {pod["metadata"]["uid"] for pod in pods if is_live(pod)}
 
-    def pod(self, image: str, *command: str, script: str = "", volume: str = "") -> subprocess.Popen[str]:
+    def pod(
+        self, image: str, *command: str, script: str = "", volume: str = "", name: str = ""
+    ) -> subprocess.Popen[str]:
         """Start a pod of an image (flow or serve) whose command reads a script; it goes when it ends."""
         deployment = {"flow": "prefect-worker", "serve": "mnist-production"}[image]
         where = "jsonpath={.spec.template.spec.containers[0].image}"
-        name = self.kubectl("get", "deployment", deployment, "-o", where)
+        taken = self.kubectl("get", "deployment", deployment, "-o", where)
         container: dict[str, Any] = {
             "name": "pod",
-            "image": name,
+            "image": taken,
             "command": list(command),
             "stdin": True,
             "stdinOnce": True,
@@ -140,10 +144,10 @@ class Installation:
         if volume:
             container["volumeMounts"] = [{"name": volume, "mountPath": f"/{volume}"}]
             spec["volumes"] = [{"name": volume, "persistentVolumeClaim": {"claimName": volume}}]
-        pod = f"test-{secrets.token_hex(3)}"
+        pod = name or f"test-{secrets.token_hex(3)}"
         options = ["--restart=Never", "--rm", "--stdin", "--quiet", "--overrides", json.dumps({"spec": spec})]
         process = subprocess.Popen(
-            ["kubectl", "-n", self.namespace, "run", pod, "--image", name, *options],
+            ["kubectl", "-n", self.namespace, "run", pod, "--image", taken, *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

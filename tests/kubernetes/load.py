@@ -2,6 +2,8 @@
 
     python load.py HOST PORT SECONDS THREADS
 
+It ends after so many seconds, or when there is a file /tmp/over.
+
 It has the standard library alone. Each thread keeps its connection, and opens a new one where the server asks
 for it.
 """
@@ -12,6 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 host, port, seconds, threads = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])
 BODY = json.dumps({"instances": [[[0.5] * 28] * 28]})
@@ -47,7 +50,8 @@ started = time.monotonic()
 workers = [threading.Thread(target=ask) for _ in range(threads)]
 for worker in workers:
     worker.start()
-over.wait(seconds)
+while time.monotonic() - started < seconds and not Path("/tmp/over").exists():
+    time.sleep(0.2)
 over.set()
 for worker in workers:
     worker.join()

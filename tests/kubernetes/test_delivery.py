@@ -7,11 +7,14 @@ import json
 import subprocess
 import tarfile
 
+import yaml
+
 from tasks.channels.backend import Endpoint
 from tasks.channels.client import Client
 from tasks.release.inprocess import run_litert
 from tasks.release.parity import compare
 from tasks.release.reader import Release
+from tests.kubernetes.asking import kubectl
 
 
 def test_from_an_empty_namespace_to_an_answer_of_production(install):
@@ -63,10 +66,28 @@ def test_a_failed_gate_leaves_production_as_it_is(delivered):
 def test_applying_the_manifests_again_changes_nothing(delivered):
     """Not even production's pods, and a second time nothing at all."""
     pods = delivered.production_pods()
+    budgets = [one["metadata"]["resourceVersion"] for one in delivered.items("poddisruptionbudgets")]
     said = [line for line in delivered.make("manifests").splitlines() if "/" in line]
     changed = [line for line in said if line.endswith((" created", " configured"))]
-    assert changed == []
+    # Of a budget kubectl sends the selector each time, and says "configured" also where it is the same.
+    assert [line for line in changed if not line.startswith("poddisruptionbudget.policy/")] == []
+    assert [one["metadata"]["resourceVersion"] for one in delivered.items("poddisruptionbudgets")] == budgets
     assert delivered.production_pods() == pods
+
+
+def test_applying_other_manifests_leaves_the_version(delivered):
+    """As those of `kubectl apply -k` without the Makefile: neither the document nor the pods are touched."""
+    version, pods = delivered.served_version(), delivered.production_pods()
+    document = "jsonpath={.spec.template.metadata.annotations.slipway/document}"
+    before = delivered.kubectl("get", "deployment", "mnist-production", "-o", document)
+    manifests = list(yaml.safe_load_all(kubectl("kustomize", "build/kubernetes")))
+    for one in manifests:
+        if one["kind"] == "Deployment":
+            del one["spec"]["template"]["metadata"]["annotations"]["slipway/image"]
+    kubectl("apply", "-f", "-", stdin=yaml.safe_dump_all(manifests))
+    assert delivered.kubectl("get", "deployment", "mnist-production", "-o", document) == before != ""
+    delivered.make("manifests")
+    assert (delivered.served_version(), delivered.production_pods()) == (version, pods)
 
 
 def test_the_worker_tells_what_the_channels_serve(delivered):
@@ -115,6 +136,45 @@ def test_two_deliveries_at_once_go_one_after_the_other(delivered, seed):
     times = [(run.read()["start_time"], run.read()["end_time"]) for run in (first, second)]
     (_, ended), (started, _) = sorted(times)
     assert ended <= started
+
+
+def test_the_api_of_prefect_asks_for_the_password(install):
+    """Without it nothing is told, and nothing can be started."""
+    way = install.forward("prefect-server", 4200)
+    assert way.ask("POST", "/api/deployments/filter", json={}).status_code == 401
+    assert way.ask("GET", "/api/health").status_code == 200
+
+
+def test_what_is_registered(install):
+    """Version, tags, description, checked parameters, one run at a time, and a schedule that is off."""
+    image = json.loads(install.kubectl("get", "deployment", "prefect-worker", "-o", "json"))
+    image = image["spec"]["template"]["spec"]["containers"][0]["image"]
+    revision = install.worker("sh", "-c", "echo $SLIPWAY_REVISION").strip()
+    for flow in ("deliver", "rollback", "train"):
+        made = install.prefect("GET", f"/deployments/name/{flow}/kubernetes")
+        assert (made["entrypoint"], made["version"]) == (f"flows.{flow}.{flow}", revision)
+        assert (made["tags"], made["enforce_parameter_schema"]) == (["slipway"], True)
+        assert made["description"]
+        limit = made["global_concurrency_limit"]
+        assert (limit and limit["limit"]) == (None if flow == "train" else 1)
+        schedules = [(one["schedule"]["cron"], one["active"]) for one in made["schedules"]]
+        assert schedules == ([("0 3 * * 1", False)] if flow == "deliver" else [])
+    fields = install.prefect("GET", "/deployments/name/deliver/kubernetes")["parameter_openapi_schema"]
+    assert {"data", "classifier", "concept", "judging", "serving", "until"} <= fields["properties"].keys()
+    pool = install.prefect("GET", "/work_pools/slipway")
+    assert pool["base_job_template"]["variables"]["properties"]["image"]["default"] == image
+
+
+def test_the_image_of_the_model_server_is_small(delivered):
+    """Neither TensorFlow nor Prefect is in it, nor a compiler; and nothing can be written but /tmp."""
+    asked = "import importlib.util as u; print([m for m in ('tensorflow', 'prefect') if u.find_spec(m)])"
+    assert delivered.in_models("python", "-c", asked).strip() == "[]"
+    for tool in ("gcc", "make", "git"):
+        assert "no" in delivered.in_models("sh", "-c", f"command -v {tool} || echo no")
+    said = delivered.kubectl(
+        "exec", "deployment/mnist-production", "--", "touch", "/opt/x", "/models/x", check=False
+    )
+    assert said.count("Read-only file system") == 2
 
 
 def test_the_golden_batch_is_answered_as_on_this_machine(delivered, tmp_path):

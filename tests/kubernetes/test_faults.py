@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Iterator
 
 import pytest
 
-LONG = {"steps": 15_000, "display_steps": 500, "checkpoint_seconds": 0.5}
-"""A training of some twenty seconds, with a checkpoint twice a second."""
+LONG = {"steps": 10_000, "display_steps": 500, "checkpoint_seconds": 0.5}
+"""A training of some fifteen seconds, with a checkpoint twice a second."""
 IN_THE_MIDDLE = "classifier: step 2,000"
 RESUMED = "classifier: goes on from step"
 
@@ -76,6 +78,31 @@ def test_the_worker_and_the_server_start_anew(delivered, seed):
     assert delivered.served_version() > before
 
 
+def test_the_server_and_the_pod_of_a_run_start_anew(delivered, seed):
+    """As when the node restarts: the run still holds the slot of its deployment, and goes on."""
+    run = in_the_middle(delivered, seed)
+    (server,) = delivered.items("pods", "-l", "app.kubernetes.io/name=prefect-server")
+    names = [server["metadata"]["name"], *run.pods()]
+    delivered.kubectl("delete", "pod", *names, "--grace-period=0", "--force")
+    run.done()
+    assert RESUMED in run.said
+    assert run.read()["run_count"] == 2
+
+
+def test_a_run_whose_next_pod_does_not_start_says_why(delivered, seed):
+    """The pod is lost, and there is no room for another one: the run does not stay Running for ever."""
+    run = in_the_middle(delivered, seed)
+    delivered.kubectl("patch", "resourcequota", "slipway", "-p", '{"spec": {"hard": {"pods": "0"}}}')
+    try:
+        delivered.kubectl("delete", "pod", *run.pods(), "--wait=false")
+        state, message = run.end(120)
+    finally:
+        delivered.make("manifests")
+    assert state == "FAILED"
+    assert message.startswith("its pod was lost, and no other one started within 2")
+    assert "exceeded quota: slipway" in message
+
+
 def test_a_pod_that_goes_between_stage_and_promotion(delivered, seed):
     """The verdict is kept, and the run that starts again promotes by it."""
     before = delivered.served_version()
@@ -83,7 +110,26 @@ def test_a_pod_that_goes_between_stage_and_promotion(delivered, seed):
     run.wait_for("verdict: all")
     delivered.kubectl("delete", "pod", *run.pods(), "--grace-period=0", "--force")
     run.done()
+    assert run.read()["run_count"] == 2
     assert delivered.served_version() > before
+
+
+@pytest.fixture
+def unbound(install) -> Iterator[None]:
+    """A claim, by that name, for which there is no volume."""
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "unbound"},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "no-such-class",
+            "resources": {"requests": {"storage": "1Gi"}},
+        },
+    }
+    install.kubectl("apply", "-f", "-", stdin=json.dumps(claim))
+    yield
+    install.kubectl("delete", "pvc", "unbound", "--wait=false")
 
 
 @pytest.mark.parametrize(
@@ -91,11 +137,12 @@ def test_a_pod_that_goes_between_stage_and_promotion(delivered, seed):
     [
         ({"image": "slipway/flow:no-such-tag"}, "no-such-tag"),
         ({"data_claim": "no-such-claim"}, 'persistentvolumeclaim "no-such-claim" not found'),
+        ({"data_claim": "unbound"}, "unbound immediate PersistentVolumeClaims"),
         ({"memory_limit": "900Gi", "memory_request": "900Gi"}, "exceeded quota"),
     ],
-    ids=["image", "claim", "quota"],
+    ids=["image", "no-claim", "claim", "quota"],
 )
-def test_a_run_that_cannot_start_says_why(delivered, variables, why):
+def test_a_run_that_cannot_start_says_why(delivered, unbound, variables, why):
     """Within the deadline and the time of a look at it, its state has the reason, and its Job is gone."""
     started = time.monotonic()
     run = delivered.deliver(variables=variables)

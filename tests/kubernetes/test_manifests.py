@@ -291,19 +291,112 @@ def test_many_nodes_reach_the_volumes():
         one["metadata"]["name"]: one["spec"]["accessModes"]
         for one in of_kind(objects, "PersistentVolumeClaim")
     }
-    assert modes == {"data": ["ReadWriteMany"], "models": ["ReadWriteMany"], "postgres": ["ReadWriteOnce"]}
+    assert modes == {
+        "data": ["ReadWriteMany"],
+        "models": ["ReadWriteMany"],
+        "prefect": ["ReadWriteOnce"],
+        "postgres": ["ReadWriteOnce"],
+    }
     template = workloads(objects)["mnist-production"]
     (spread,) = template["spec"]["topologySpreadConstraints"]
     assert spread["whenUnsatisfiable"] == "ScheduleAnyway"
     assert spread["labelSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
 
 
-def test_with_postgres_the_server_needs_no_volume():
-    """Its address of the database holds the password of the Secret, and the claim of the file is gone."""
+def test_the_server_of_postgres():
+    """Its address of the database holds the password of the Secret; its home, with leases, is on a volume."""
     (server,) = workloads(build("overlays/multi-node", NAMESPACE))["prefect-server"]["spec"]["containers"]
     env = {one["name"]: one for one in server["env"]}
     source = env["POSTGRES_PASSWORD"]["valueFrom"]["secretKeyRef"]
     assert source == {"name": "postgres", "key": "password"}
     assert list(env).index("POSTGRES_PASSWORD") < list(env).index("PREFECT_SERVER_DATABASE_CONNECTION_URL")
     assert ":$(POSTGRES_PASSWORD)@" in env["PREFECT_SERVER_DATABASE_CONNECTION_URL"]["value"]
-    assert [mount["mountPath"] for mount in server["volumeMounts"]] == ["/tmp"]
+    assert env["PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE"]["value"].endswith(".filesystem")
+    assert env["PREFECT_HOME"]["value"] in [mount["mountPath"] for mount in server["volumeMounts"]]
+
+
+def container(objects, workload: str, name: str) -> Object:
+    """Give a container of a workload."""
+    (found,) = [one for one in workloads(objects)[workload]["spec"]["containers"] if one["name"] == name]
+    return dict(found)
+
+
+def test_every_server_is_probed():
+    """Each by an address that it has; a worker is alive while it polls, and a model server drains."""
+    objects = build("overlays/minikube", NAMESPACE)
+    server = container(objects, "prefect-server", "server")
+    worker = container(objects, "prefect-worker", "worker")
+    paths = {
+        probe: server[probe]["httpGet"]["path"]
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
+    assert paths == {
+        "startupProbe": "/api/health",
+        "readinessProbe": "/api/ready",
+        "livenessProbe": "/api/health",
+    }
+    assert worker["livenessProbe"]["httpGet"] == {"path": "/health", "port": "health"}
+    assert "--with-healthcheck" in worker["command"]
+    for channel in ("mnist-stage", "mnist-production"):
+        model = container(objects, channel, "server")
+        assert model["startupProbe"]["httpGet"]["path"] == model["livenessProbe"]["httpGet"]["path"]
+        assert model["livenessProbe"]["httpGet"]["path"] == "/health/live"
+        assert model["readinessProbe"]["httpGet"]["path"] == "/health/ready"
+        assert model["lifecycle"]["preStop"]["sleep"]["seconds"] == {"mnist-stage": 1}.get(channel, 5)
+    budgets = {
+        one["metadata"]["name"]: one["spec"]["selector"]["matchLabels"]
+        for one in of_kind(objects, "PodDisruptionBudget")
+    }
+    assert set(budgets) == {"mnist-stage", "mnist-production"}
+    for name, labels in budgets.items():
+        assert labels.items() <= workloads(objects)[name]["metadata"]["labels"].items()
+        others = [one for other, one in workloads(objects).items() if other != name]
+        assert not any(labels.items() <= one["metadata"]["labels"].items() for one in others)
+
+
+def test_the_observer_looks_at_the_namespace_of_the_worker_alone():
+    """Elsewhere its Role lets it see nothing, and no run would be Crashed with its reason."""
+    env = container(build("overlays/minikube", NAMESPACE), "prefect-worker", "worker")["env"]
+    values = {one["name"]: one for one in env}
+    assert values["NAMESPACE"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.namespace"
+    assert values["PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_NAMESPACES"]["value"] == "$(NAMESPACE)"
+    assert list(values).index("NAMESPACE") < list(values).index(
+        "PREFECT_INTEGRATIONS_KUBERNETES_OBSERVER_NAMESPACES"
+    )
+
+
+REACHED_BY = {
+    "prefect-server": {"prefect-worker", "flow"},
+    "prefect-worker": set(),
+    "mnist-stage": {"prefect-worker", "flow"},
+    "mnist-production": {"everybody"},
+    "postgres": {"prefect-server"},
+    "flow": set(),
+}
+"""Which pods may reach which, by the NetworkPolicies."""
+
+
+def test_the_policies_open_what_is_used_and_nothing_else():
+    """Each pod is closed, and opened to the pods that ask it, at a port that it has."""
+    objects = build("overlays/multi-node", NAMESPACE)
+    templates = workloads(objects) | {"flow": flow_job()["spec"]["template"]}
+    policies = of_kind(objects, "NetworkPolicy")
+
+    def matches(selector: Object, template: Object) -> bool:
+        wanted = selector.get("matchLabels", {}).items()
+        return bool(wanted <= template["metadata"].get("labels", {}).items())
+
+    reached: dict[str, set[str]] = {}
+    for name, template in templates.items():
+        mine = [one["spec"] for one in policies if matches(one["spec"]["podSelector"], template)]
+        assert any("ingress" not in one for one in mine), f"{name} is closed"
+        reached[name] = set()
+        ports = {port["name"] for one in template["spec"]["containers"] for port in one.get("ports", [])}
+        for rule in (rule for one in mine for rule in one.get("ingress", [])):
+            assert {port["port"] for port in rule["ports"]} <= ports
+            for peer in rule["from"]:
+                asking = [
+                    other for other, one in templates.items() if matches(peer.get("podSelector", {}), one)
+                ]
+                reached[name] |= {"everybody"} if "namespaceSelector" in peer else set(asking)
+    assert reached == REACHED_BY

@@ -21,10 +21,11 @@ def test_no_request_fails_while_production_changes(delivered, seed):
     """Promotion and rollback under load: every answer is right and names its version."""
     before = delivered.served_version()
     service = f"mnist-production.{delivered.namespace}.svc"
-    load = delivered.pod("serve", "python", "-", service, "8501", "80", "4", script=LOAD)
+    load = delivered.pod("serve", "python", "-", service, "8501", "300", "4", script=LOAD, name="load")
     delivered.deliver(classifier={"seed": seed}).done()
     delivered.start("rollback", {}).done()
-    said, _ = load.communicate(timeout=180)
+    delivered.kubectl("exec", "load", "--", "touch", "/tmp/over")
+    said, _ = load.communicate(timeout=60)
     counted = json.loads(said)
     print(f"under load: {counted}")
     assert counted["failures"] == []
@@ -50,3 +51,19 @@ def test_a_release_that_cannot_be_served_does_not_come_into_production(delivered
     # The next delivery is not in the way of that.
     delivered.deliver(classifier={"seed": seed // 2}).done()
     assert delivered.served_version() > broken
+
+
+def test_an_image_that_cannot_be_pulled_does_not_come_into_production(delivered, seed):
+    """Changed manifests replace no pod; the rollout that brings the change fails, and goes back whole."""
+    version, pods = delivered.served_version(), delivered.production_pods()
+    delivered.kubectl("set", "image", "deployment/mnist-production", "server=slipway/serve:no-such-tag")
+    assert delivered.production_pods() == pods
+    run = delivered.deliver(classifier={"seed": seed}, variables={"rollout_seconds": "15"})
+    state, message = run.end()
+    assert state == "FAILED"
+    assert "production did not serve version" in message
+    assert "no-such-tag" in message
+    assert (delivered.served_version(), delivered.production_pods()) == (version, pods)
+    image = "jsonpath={.spec.template.spec.containers[0].image}"
+    assert "no-such-tag" not in delivered.kubectl("get", "deployment", "mnist-production", "-o", image)
+    assert " well" in delivered.worker("slipway", "status")
