@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from settings.errors import Stopped
+from settings.errors import SlipwayError, Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 GRACE_SECONDS = 2.0
@@ -120,8 +120,9 @@ def sheltered() -> Iterator[None]:
 def end_when_asked(last_words: str) -> Iterator[None]:
     """Let this process end within seconds after a signal; for a command, around all that it does.
 
-    The block is interrupted by KeyboardInterrupt, once. Whatever then keeps the process, in the block or at
-    Python's exit, it ends LAST_SECONDS after the signal, with `last_words` on stderr.
+    The block is interrupted by KeyboardInterrupt, once, and ends with it also where other code took that for
+    a failure of its own. Whatever then keeps the process, in the block or at Python's exit, it ends
+    LAST_SECONDS after the signal, with `last_words` on stderr.
     """
     global _last_words
 
@@ -134,8 +135,21 @@ def end_when_asked(last_words: str) -> Iterator[None]:
     try:
         with handled_by(asked):
             yield
+    except SlipwayError:
+        raise
+    except Exception as error:
+        if comes_of_interrupt(error):
+            raise KeyboardInterrupt from error
+        raise
     finally:
         _last_words = None
+
+
+def comes_of_interrupt(error: BaseException | None) -> bool:
+    """Tell whether an error was raised for an interrupt, as Python does for one inside of `__set_name__`."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def ask() -> None:

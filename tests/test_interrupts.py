@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import weakref
 
@@ -43,3 +44,25 @@ def test_weak_references_count_as_finalizers():
     weakref.WeakKeyDictionary()[Key()] = 1
     assert frames
     assert any(frames)
+
+
+INTERRUPTED = """
+import os, signal
+from tasks.stopping import end_when_asked
+
+class Field:
+    def __set_name__(self, owner, name):
+        os.kill(os.getpid(), signal.SIGINT)
+
+try:
+    with end_when_asked("the last words"):
+        type("Owner", (), {"field": Field()})
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_that_was_taken_for_a_failure_is_one():
+    """Python wraps what is raised while a class is made: an interrupted import is no defect here."""
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted\n", "")
