@@ -66,12 +66,12 @@ def test_a_failed_gate_leaves_production_as_it_is(delivered):
 def test_applying_the_manifests_again_changes_nothing(delivered):
     """Not even production's pods, and a second time nothing at all."""
     pods = delivered.production_pods()
-    budgets = [one["metadata"]["resourceVersion"] for one in delivered.items("poddisruptionbudgets")]
+    budgets = [one["metadata"]["generation"] for one in delivered.items("poddisruptionbudgets")]
     said = [line for line in delivered.make("manifests").splitlines() if "/" in line]
     changed = [line for line in said if line.endswith((" created", " configured"))]
     # Of a budget kubectl sends the selector each time, and says "configured" also where it is the same.
     assert [line for line in changed if not line.startswith("poddisruptionbudget.policy/")] == []
-    assert [one["metadata"]["resourceVersion"] for one in delivered.items("poddisruptionbudgets")] == budgets
+    assert [one["metadata"]["generation"] for one in delivered.items("poddisruptionbudgets")] == budgets
     assert delivered.production_pods() == pods
 
 
