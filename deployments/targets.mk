@@ -14,8 +14,10 @@ IN_WORKER = $(KUBECTL) -n $(NAMESPACE) exec deployment/prefect-worker --containe
 PASSWORD = "$$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')"
 present = $(KUBECTL) -n $(NAMESPACE) get secret $(1) --request-timeout 5s \
 	-o go-template='{{index .data "$(2)" | base64decode}}' 2>/dev/null
-%/auth.env:
+%/minikube/auth.env:
 	@umask 077 && printf 'auth-string=slipway:%s\n' $(PASSWORD) > $@
+%/multi-node/auth.env: | %/minikube/auth.env
+	@umask 077 && cp $| $@
 %/postgres.env:
 	@umask 077 && printf 'password=%s\n' $(PASSWORD) > $@
 
