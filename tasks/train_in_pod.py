@@ -97,6 +97,8 @@ def await_end(client: SyncPrefectClient, run: UUID, network: Network) -> State[A
         try:
             state = client.read_flow_run(run).state
         except httpx.HTTPError as error:
+            if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:
+                raise  # as with a wrong password: waiting would not help
             logger.warning("the Prefect server does not tell of the training of the %s: %s", network, error)
         else:
             if state is not None and is_over(state):

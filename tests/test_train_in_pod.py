@@ -92,6 +92,14 @@ def test_a_server_that_is_away_is_waited_for(monkeypatch):
     assert train(monkeypatch, server, Store(from_look=1)) == MADE
 
 
+def test_a_server_that_refuses_is_not_waited_for(monkeypatch):
+    """As with a wrong password: asking again would go on for ever."""
+    request = httpx.Request("GET", "http://server/api")
+    refused = httpx.HTTPStatusError("401", request=request, response=httpx.Response(401, request=request))
+    with pytest.raises(httpx.HTTPStatusError):
+        train(monkeypatch, Server(state(StateType.RUNNING), later=refused), Store(from_look=1))
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [

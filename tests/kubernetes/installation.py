@@ -7,31 +7,22 @@ import secrets
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tasks.channels.pods import is_live
+from tests.flows import conftest as flows
 from tests.kubernetes.asking import Forward, eventually, kubectl
 from tests.kubernetes.runs import Run
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = flows.ROOT
 OVERLAY = "tests/kubernetes/overlay"
 
+# Versions of few steps differ by more than the champion's gate allows.
 SMALL: Mapping[str, Mapping[str, Any]] = {
-    "data": {"limit": 3_000, "held_out": 500, "outliers": ["fashion-mnist"], "made": ["blank"]},
-    "classifier": {"steps": 200},
-    "concept": {"steps": 200, "batch_size": 128},
-    "judging": {
-        "min_accuracy": 0.8,
-        "min_auroc": 0.9,
-        "trivial_detectors": False,
-        "champion": False,
-        "min_flagged_ratio": 0.1,
-        "max_flagged_ratio": 10.0,
-        "bootstrap_rounds": 50,
-    },
+    **flows.SMALL,
+    "judging": {**flows.SMALL["judging"], "champion": False},
 }
 """Hyperparameters with which a delivery of a subset takes seconds and passes its gates."""
 
