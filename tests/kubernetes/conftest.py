@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.kubernetes import manifests
 from tests.kubernetes.asking import kubectl
 from tests.kubernetes.installation import ROOT, Installation
 
@@ -92,3 +93,19 @@ def delivered(install: Installation) -> Iterator[Installation]:
 def seed() -> int:
     """A seed that no delivery of the namespace had: the classifier is trained with it anew."""
     return secrets.randbelow(2**31)
+
+
+@pytest.fixture(scope="session")
+def namespace(cluster: None) -> Iterator[str]:
+    """A namespace with the labels and the accounts of the manifests, and nothing else."""
+    kubectl("delete", "namespace", manifests.NAMESPACE, "--ignore-not-found", "--timeout=120s")
+    present = manifests.of_kind(
+        manifests.build("overlays/minikube", manifests.NAMESPACE),
+        "Namespace",
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+    )
+    kubectl("apply", "-f", "-", stdin=manifests.dumped(present))
+    yield manifests.NAMESPACE
+    kubectl("delete", "namespace", manifests.NAMESPACE, "--wait=false")

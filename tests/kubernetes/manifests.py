@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[2]
 MANIFESTS = ROOT / "deployments" / "kubernetes"
 TEMPLATE = json.loads((ROOT / "deployments" / "job-template.json").read_text())
 
+NAMESPACE = (
+    f"{os.environ.get('NAMESPACE', 'slipway-test')}-manifests"  # of what is asked of the API server alone
+)
 Object = dict[str, Any]
 
 OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
