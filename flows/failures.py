@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 
 from settings.errors import SlipwayError, Surroundings
 
 ROOM = "make room; the next run goes on from what was done"
-ACCESS = "DATA_ROOT and MODELS_ROOT have to be folders that this user can write"
+ACCESS = "this user has to be able to write there"
 REMEDIES = {
     errno.ENOSPC: ROOM,
     errno.EDQUOT: ROOM,
@@ -26,11 +27,19 @@ def for_user(error: BaseException) -> SlipwayError | None:
     if isinstance(error, SlipwayError):
         return error
     if isinstance(error, OSError):
-        number, where = error.errno, f" ({error.filename})" if error.filename else ""
+        number, name = error.errno, str(error.filename or "")
     elif os.strerror(errno.ENOSPC) in str(error):  # TensorFlow has an error of its own
-        number, where = errno.ENOSPC, ""
+        number, name = errno.ENOSPC, ""
     else:
         return None
     if number not in REMEDIES:
         return None
-    return Surroundings(f"{os.strerror(number)}{where}: {REMEDIES[number]}")
+    remedy = REMEDIES[number]
+    if remedy == ACCESS and Path(name).is_relative_to(prefect_home()):
+        remedy = "PREFECT_HOME names another folder for what Prefect keeps"
+    return Surroundings(f"{os.strerror(number)}{f' ({name})' if name else ''}: {remedy}")
+
+
+def prefect_home() -> Path:
+    """Give the folder in which Prefect keeps its database and its profiles."""
+    return Path(os.environ.get("PREFECT_HOME") or "~/.prefect").expanduser()

@@ -49,14 +49,17 @@ IMAGE_BYTES = 28 * 28 * 13  # of an image in a request: JSON, a float32 with its
 def contradictions(delivery: Delivery, origins: Mapping[str, str]) -> Iterator[str]:
     """One line for each pair of values that are allowed alone but not together.
 
-    `origins` maps the dotted names of the values that are not defaults to the text of their origin.
+    `origins` maps the dotted names of the values that are not defaults to the text of their origin; what is
+    set and not there is a parameter of the flow run.
     """
 
     def told(name: str) -> str:
         stage, _, field = name.partition(".")
-        value = getattr(getattr(delivery, stage), field)
+        settings: Stage = getattr(delivery, stage)
+        value = getattr(settings, field)
         shown = ",".join(value) if isinstance(value, tuple) else value
-        return f"{name} ({shown}, {origins.get(name, 'default')})"
+        origin = "parameter" if field in settings.model_fields_set else "default"
+        return f"{name} ({shown}, {origins.get(name, origin)})"
 
     judging = delivery.judging
     if not judging.min_flagged_ratio < judging.max_flagged_ratio:

@@ -5,9 +5,9 @@ Places (folders, ports, hosts) are not here: see places.py.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Rate = Annotated[float, Field(gt=0, lt=1)]
@@ -19,14 +19,18 @@ class Stage(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+OUTLIERS = ("notmnist-small", "fashion-mnist", "glyphs")
+
+
 class DataSettings(Stage):
     """Which datasets are trained on and judged with."""
 
     train: str = Field("mnist", description="the dataset that the model is trained on and tested with")
     outliers: tuple[str, ...] = Field(
-        ("notmnist-small", "fashion-mnist", "glyphs"),
+        OUTLIERS,
         min_length=1,
-        description="outlier sets in order of preference: the first that can be had is the primary one",
+        description="outlier sets in order of preference: the first that can be had is the primary one; "
+        "where none is named, the default without the training set",
     )
     made: tuple[str, ...] = Field(
         ("dimmed", "blank", "noise", "rotated", "mirrored"),
@@ -41,6 +45,22 @@ class DataSettings(Stage):
     limit: int = Field(
         0, ge=0, description="use only the first so many images of each split (0: all), for a quick look"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def default_outliers_leave_out_the_training_set(cls, given: Any) -> Any:
+        """Let `--data.train fashion-mnist` be enough."""
+        if not isinstance(given, dict) or "outliers" in given or given.get("train") not in OUTLIERS:
+            return given
+        return given | {"outliers": tuple(name for name in OUTLIERS if name != given["train"])}
+
+    @field_validator("outliers", "made")
+    @classmethod
+    def each_name_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse a name that is given twice."""
+        if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"{', '.join(twice)} is named more than once")
+        return names
 
 
 class ClassifierSettings(Stage):

@@ -33,8 +33,14 @@ def _absolute(path: Path | None, info: ValidationInfo) -> Path | None:
     return path
 
 
+def _there(path: Path | None) -> Path | None:
+    if path is not None and not path.exists():
+        raise ValueError(f"there is no folder {path}")
+    return path
+
+
 Folder = Annotated[Path, AfterValidator(_absolute)]
-OptionalFolder = Annotated[Path | None, AfterValidator(_absolute)]
+PresentFolder = Annotated[Path | None, AfterValidator(_absolute), AfterValidator(_there)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Url = Annotated[str, Field(pattern=r"^http://[A-Za-z0-9._-]+:[0-9]{1,5}$")]
 Runner = Literal["local", "kubernetes"]
@@ -59,7 +65,7 @@ class Places(BaseModel):
         default_factory=lambda data: data["models_root"] / "mnist",
         description="the releases of the model named mnist; if not set, mnist below MODELS_ROOT",
     )
-    dataset_folder: OptionalFolder = Field(
+    dataset_folder: PresentFolder = Field(
         None, description="a folder with published files of datasets, searched before the network"
     )
     backend: Literal["local", "external", "kubernetes"] = Field(

@@ -69,7 +69,7 @@ def _config(wanted: str | None, folder: Path, problems: list[str]) -> list[Given
     shown = label if wanted is None else f"{ORIGIN}: --config is {shortened(wanted)}"
     try:
         path = folder / Path(label).expanduser()
-        there = path.is_file()
+        there, is_folder = path.is_file(), bool(label) and path.is_dir()
     except (
         OSError,
         RuntimeError,
@@ -78,7 +78,9 @@ def _config(wanted: str | None, folder: Path, problems: list[str]) -> list[Given
         return []
     if there:
         return read_toml(path, label, problems)
-    if wanted is not None:
+    if is_folder:
+        problems.append(f"{shown} is a folder, not a file" if wanted is None else f"{shown}, a folder")
+    elif wanted is not None:
         problems.append(f"{shown}, not a file that is there")
     return []
 

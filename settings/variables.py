@@ -64,8 +64,8 @@ def from_variables(variables: Mapping[str, str | None], label: str, problems: li
 def read_dotenv(folder: Path, problems: list[str]) -> Mapping[str, str | None]:
     """The variables of the .env file in the folder, by their names as written; none where there is no file.
 
-    A variable without `=` has the value None. `${NAME}` is replaced, as python-dotenv does. A line that is
-    not NAME=VALUE is a problem; its text is not repeated, since the file may hold secrets.
+    `${NAME}` is replaced, as python-dotenv does. A line that is not NAME=VALUE is a problem; its text is not
+    repeated, since the file may hold secrets.
     """
     path = folder / VARIABLES_FILE
     # A folder of that name, such as a virtual environment, is not ours.
@@ -77,7 +77,8 @@ def read_dotenv(folder: Path, problems: list[str]) -> Mapping[str, str | None]:
     encoding = "utf-8-sig"
     try:
         with path.open(encoding=encoding) as stream:
-            wrong = [line.original.line for line in parse_stream(stream) if line.error]
+            lines = [line for line in parse_stream(stream) if line.error or (line.key and line.value is None)]
+            wrong = [line.original.line for line in lines]
         if not wrong:
             return DotEnvSettingsSource(
                 BaseSettings, env_file=path, env_file_encoding=encoding, case_sensitive=True

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from settings.errors import Surroundings
 from settings.places import Places, Runner
 from tasks.channels.backend import Backend
 from tasks.channels.cluster import Cluster
@@ -39,6 +42,25 @@ class Workplace:
             return serving.wanted.version
         served = self.registry.history.served()
         return served[-1] if served else 0
+
+
+def make_roots(places: Places) -> None:
+    """Make both roots; Surroundings names the variable of one in which this user cannot make files.
+
+    Datasets that are there already need only be read.
+    """
+    for variable, root in (("MODELS_ROOT", places.models_root), ("DATA_ROOT", places.data_root)):
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=root).close()
+        except OSError as error:
+            read_only = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+            if variable == "DATA_ROOT" and read_only and root.is_dir():
+                continue
+            raise Surroundings(
+                f"{variable} is {root}, where no file can be made ({error.strerror}): "
+                f"set {variable} to a folder that this user can write"
+            ) from error
 
 
 def open_workplace(places: Places, name: str) -> Workplace:

@@ -14,7 +14,7 @@ from settings.errors import GateFailed
 from settings.sources import Resolved, resolve
 from tasks.datasets.roles import check_roles
 from tasks.steps import read_code
-from tasks.workplace import open_workplace
+from tasks.workplace import make_roots, open_workplace
 
 if TYPE_CHECKING:
     from flows.deliver import Delivered
@@ -25,6 +25,7 @@ def run(arguments: Sequence[str]) -> int:
     resolved = resolve(arguments, environ=os.environ, folder=Path.cwd())
     check_roles(resolved.delivery.data, resolved.origins)
     open_workplace(resolved.places, resolved.delivery.serving.name)  # a backend may not work from here
+    make_roots(resolved.places)
     read_code()
     with ready_prefect(resolved.places.models_root, "a delivery"):
         from flows.deliver import deliver

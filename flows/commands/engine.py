@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.commands.temporary_server import start_temporary_server
-from settings.errors import Surroundings
+from settings.errors import Surroundings, WrongInput
 from tasks.store.lock import run_lock
 
 ANSWER_SECONDS = 5.0
@@ -84,12 +84,30 @@ def engine_settings(models_root: Path) -> dict[str, str]:
 
 
 def check_server(url: str) -> None:
-    """Ask a Prefect server that is named for its health; Surroundings where it does not answer."""
+    """Ask a Prefect server that is named for its health.
+
+    Raises Surroundings where nobody answers, WrongInput where something does that is not its API.
+    """
+    said = f"{API_URL}={url}"
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWER_SECONDS):  # noqa: S310
-            pass
+        is_api = is_healthy(url)
+        above = not is_api and is_healthy(f"{url.rstrip('/')}/api")
     except (OSError, ValueError) as error:
         raise Surroundings(
-            f"no Prefect server answers at {API_URL}={url} ({error}): "
+            f"no Prefect server answers at {said} ({error}): "
             "start one (prefect server start), or unset the variable"
         ) from error
+    if not is_api:
+        remedy = f"its API is at {url.rstrip('/')}/api" if above else "its address ends in /api"
+        raise WrongInput(f"what answers at {said} is not the API of a Prefect server: {remedy}")
+
+
+def is_healthy(url: str) -> bool:
+    """Tell whether it is a Prefect server's API that answers there; OSError and ValueError: nobody does."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=ANSWER_SECONDS) as answer:  # noqa: S310
+            return bool(answer.read(16).strip() == b"true")
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403, 500, 502, 503, 504):
+            raise  # it may be one, and cannot be used
+        return False

@@ -52,6 +52,10 @@ def test_sections_are_stages(resolved: Resolve) -> None:
         ("[data]\noutliers = []", "data.outliers is [], not one or more names with commas between"),
         ("[data]\ntrain = ''", "data.train is '', not a name"),
         (
+            '[data]\nmade = ["blank", "noise", "blank"]',
+            "data.made is ['blank', 'noise', 'blank']: blank is named more than once",
+        ),
+        (
             "[classifier]\nsteps = ",
             "is not TOML (Invalid value (at end of document))",
         ),
@@ -79,3 +83,18 @@ def test_an_absolute_path_is_taken_as_it_is(tmp_path: Path) -> None:
     file.write_text("[concept]\nseed = 3\n")
     settings = resolve([f"--config={file}"], environ={}, folder=Path("/"))
     assert settings.origins == {"concept.seed": f"{file}: concept.seed"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "deliver.toml is a folder, not a file"),
+        (["--config", "deliver.toml"], "command line: --config is 'deliver.toml', a folder"),
+    ],
+)
+def test_a_folder_in_place_of_the_file(
+    refused: Refusal, tmp_path: Path, arguments: list[str], line: str
+) -> None:
+    """It is not passed over in silence."""
+    (tmp_path / "deliver.toml").mkdir()
+    assert refused(*arguments) == [line]

@@ -65,8 +65,9 @@ def test_homes_follow_the_roots_and_the_overrides(tmp_path: Path) -> None:
 
 def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """~ is the user's home."""
-    monkeypatch.setenv("HOME", "/somebody")
-    assert read_places({"DATASET_FOLDER": "~/sets"}, tmp_path).dataset_folder == Path("/somebody/sets")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "sets").mkdir()
+    assert read_places({"DATASET_FOLDER": "~/sets"}, tmp_path).dataset_folder == tmp_path / "sets"
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,10 @@ def test_home_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         ({"DATA_ROOT": " "}, ["environment: DATA_ROOT is ' ', not a folder"]),
         ({"DATA_ROOT": "file"}, ["environment: DATA_ROOT is 'file': a file, not a folder"]),
         ({"DATASET_FOLDER": "file"}, ["environment: DATASET_FOLDER is 'file': a file, not a folder"]),
+        (
+            {"DATASET_FOLDER": "/no/such"},
+            ["environment: DATASET_FOLDER is '/no/such': there is no folder /no/such"],
+        ),
         (
             {"DATA_ROOT": "~no-such-user/x"},
             ["environment: DATA_ROOT is '~no-such-user/x': Could not determine home directory."],

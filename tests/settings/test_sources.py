@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from settings.delivery import HYPERPARAMETERS, STAGES, Delivery
+from settings.delivery import HYPERPARAMETERS, STAGES, Delivery, contradictions
 from settings.errors import WrongInput
+from settings.hyperparameters import DataSettings
 from settings.places import Places
 from settings.sources import Resolved, resolve
 
@@ -238,3 +239,19 @@ def test_wrong_input_is_raised_before_anything_is_written(tmp_path: Path) -> Non
     with pytest.raises(WrongInput):
         resolve(["--nothing"], environ={}, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_training_set_is_no_default_outlier_set(resolved: Resolve) -> None:
+    """To train on a default outlier set is enough; what is named otherwise stays as it is named."""
+    assert resolved("--data.train", "fashion-mnist").delivery.data.outliers == ("notmnist-small", "glyphs")
+    named = resolved("--data.train", "fashion-mnist", "--data.outliers", "mnist").delivery.data
+    assert named.outliers == ("mnist",)
+    assert resolved("--data.train", "mnist").delivery.data == Delivery().data
+
+
+def test_a_parameter_of_a_flow_run_is_called_so() -> None:
+    """Where no source is known, what was set came with the run, and only the rest is a default."""
+    data = DataSettings(limit=400)
+    assert list(contradictions(Delivery(data=data), {})) == [
+        "data.limit (400, parameter) leaves no image to train on: data.held_out (5000, default) are held out"
+    ]

@@ -119,11 +119,10 @@ def test_dotenv_is_read_as_python_dotenv_reads_it(resolved: Resolve) -> None:
     assert settings.delivery.classifier.seed == 4
 
 
-def test_a_variable_without_a_value_is_refused(refused: Refusal) -> None:
-    """A stage's name alone on a line of .env is not a value."""
-    assert refused(dotenv="CLASSIFIER__STEPS\n") == [
-        ".env: CLASSIFIER__STEPS is '', not a whole number from 1 to 1,000,000"
-    ]
+@pytest.mark.parametrize("name", ["CLASSIFIER__STEPS", "MODELS_ROOT", "TOKEN"])
+def test_a_line_without_a_value_is_refused(refused: Refusal, name: str) -> None:
+    """A name alone on a line of .env sets nothing, whosever it is."""
+    assert refused(dotenv=f"A=1\n{name}\n") == [".env: line 2 is not NAME=VALUE"]
 
 
 def test_a_line_that_is_none_is_refused_without_its_text(refused: Refusal) -> None:
