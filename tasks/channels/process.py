@@ -1,10 +1,9 @@
-"""Processes that outlive the command that started them: start, look, end. Linux only: reads /proc."""
+"""Processes that outlive the command that started them: start, look, end."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import threading
@@ -12,8 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
-LISTENING = "0A"  # in /proc/net/tcp
 
 
 def start(command: Sequence[str], *, log: Path, variables: Mapping[str, str]) -> int:
@@ -45,52 +45,56 @@ def start(command: Sequence[str], *, log: Path, variables: Mapping[str, str]) ->
 def is_running(pid: int) -> bool:
     """Tell whether the process is there and not a zombie."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+        return is_alive(psutil.Process(pid))
+    except psutil.NoSuchProcess:
         return False
-    return fields[0] not in ("Z", "X")
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Tell whether it is the process that it was, and not a zombie, which nobody may ever wait for."""
+    try:
+        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def own_pids() -> list[int]:
     """Give the processes of this user."""
-    pids = []
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gone meanwhile
-            if folder.name.isdigit() and folder.stat().st_uid == os.geteuid():
-                pids.append(int(folder.name))
-    return pids
+    found = psutil.process_iter(["uids"])
+    return [process.pid for process in found if process.info["uids"].effective == os.geteuid()]
 
 
 def command_of(pid: int) -> list[str]:
-    """Give the command line of a process; empty if it is gone."""
+    """Give the command line of a process, decoded as this process decodes paths; empty if it is gone."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
-    except (FileNotFoundError, ProcessLookupError):
+        return psutil.Process(pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return []
 
 
 def has_our_root(pid: int) -> bool:
     """Tell whether a path means the same file to the process as to this one: in a container it does not."""
     try:
-        return Path(f"/proc/{pid}/root").samefile("/")
+        return Path(f"/proc/{pid}/root").samefile("/")  # psutil does not tell
     except OSError:  # gone meanwhile, or a kernel that does not tell
         return True
 
 
 def end(pid: int, *, patience_seconds: float) -> None:
-    """End a process by SIGTERM, and by SIGKILL when it is still there after `patience_seconds`."""
-    for number, seconds in ((signal.SIGTERM, patience_seconds), (signal.SIGKILL, 5.0)):
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return
-        deadline = time.monotonic() + seconds
-        while is_running(pid):
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.02)
-        else:
-            return
+    """End a process by SIGTERM, and by SIGKILL when it is still there after `patience_seconds`.
+
+    Another process that got its number meanwhile is never signalled.
+    """
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for send, seconds in ((process.terminate, patience_seconds), (process.kill, 5.0)):
+            send()
+            deadline = time.monotonic() + seconds
+            # psutil's own wait would wait for a zombie too.
+            while is_alive(process) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if not is_alive(process):
+                return
 
 
 def tail(log: Path, *, lines: int = 6) -> str:
@@ -104,20 +108,11 @@ def tail(log: Path, *, lines: int = 6) -> str:
 
 def listener_on(port: int) -> int | None:
     """Give the process that listens on a TCP port: its pid, 0 for another user's, None if there is none."""
-    inodes = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            rows = Path(table).read_text().splitlines()[1:]
-        except FileNotFoundError:  # no IPv6
-            continue
-        for row in rows:
-            _, local, _, state, *_, inode = row.split()[:10]
-            if state == LISTENING and int(local.rpartition(":")[2], 16) == port:
-                inodes.add(f"socket:[{inode}]")
-    if not inodes:
-        return None
-    pids = (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit())
-    return next((pid for pid in pids if _holds(pid, inodes)), 0)
+    for connection in psutil.net_connections("tcp"):
+        address = connection.laddr
+        if connection.status == psutil.CONN_LISTEN and address and address.port == port:
+            return connection.pid or 0
+    return None
 
 
 def try_to_bind(host: str, port: int) -> None:
@@ -126,10 +121,3 @@ def try_to_bind(host: str, port: int) -> None:
     with socket.socket(*info[:3]) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         trial.bind(info[4])
-
-
-def _holds(pid: int, inodes: set[str]) -> bool:
-    try:
-        return any(str(link.readlink()) in inodes for link in Path(f"/proc/{pid}/fd").iterdir())
-    except OSError:  # gone meanwhile, or another user's
-        return False

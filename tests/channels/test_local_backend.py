@@ -464,11 +464,27 @@ def test_a_port_that_is_bound_but_not_listening_is_taken(backend):
             backend.check("stage")
 
 
-def test_a_wish_to_stop_ends_the_wait_and_undoes(backend, put):
+def test_a_wish_to_stop_ends_the_wait_and_undoes(backend, put, monkeypatch):
     """put stops within moments, and the version before goes on."""
     put(1)
+    pid = server_pid(backend)
+    monkeypatch.setattr(look, "ASK_SECONDS", 0.3)
+    want = ChannelFiles.want
+
+    def want_of_a_slow_server(self, wanted):
+        """Replace the document while the server cannot obey it before the wish to stop is looked at."""
+        os.kill(pid, signal.SIGSTOP)
+        want(self, wanted)
+
+    def should_stop() -> bool:
+        monkeypatch.setattr(ChannelFiles, "want", want)
+        os.kill(pid, signal.SIGCONT)
+        return True
+
+    monkeypatch.setattr(ChannelFiles, "want", want_of_a_slow_server)
     with pytest.raises(Stopped):
-        backend.put("production", Wanted(1, max_images=7), deadline_seconds=30, should_stop=lambda: True)
+        backend.put("production", Wanted(1, max_images=7), deadline_seconds=30, should_stop=should_stop)
+    monkeypatch.undo()
     assert backend.current("production").wanted == Wanted(1)
     with pytest.raises(Stopped):
         backend.put("stage", Wanted(2), deadline_seconds=30, should_stop=lambda: True)
