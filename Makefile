@@ -8,16 +8,37 @@ BIN := $(VENV)/bin
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | awk -F'|' '{printf "  make %-19s %s\n", $$1, $$2}'
 
+# The wrong Python is told before anything is made.
+define CHECK_PYTHON
+command -v $(PYTHON) >/dev/null || \
+	{ echo "Python 3.11 is needed: $(PYTHON) is not on the PATH (make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }; \
+found=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') || found="no Python"; \
+[ "$$found" = 3.11 ] || \
+	{ echo "Python 3.11 is needed: $(PYTHON) is $$found (make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }
+endef
+
+# uv installs in a fraction of pip's time. It is asked at the index that pip is told to use; where it fails, as behind
+# something that only pip is told of, pip installs.
+define INSTALL
+index=$$($(PIP) config list | sed -n "s/^.*[.]index-url='\(.*\)'$$/\1/p" | tail -n 1); \
+{ [ -x $(BIN)/uv ] && $(BIN)/uv pip install --python $(BIN)/python $${index:+--default-index "$$index"} $(1); } || \
+	{ echo "uv cannot be had here: pip installs, which takes minutes"; $(PIP) install --progress-bar on $(1); }
+endef
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
 # A stamp is as old as the last installation, so a lock that was changed since then is installed.
-$(VENV)/runtime.stamp: requirements.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: $(PYTHON) is not on the PATH (make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+$(VENV)/runtime.stamp: requirements.lock requirements-uv.lock pyproject.toml
+	@$(CHECK_PYTHON)
+	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
+		{ echo "$(PYTHON) -m venv --clear $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
+	$(PIP) install --only-binary :all: --require-hashes -r requirements-uv.lock || rm -f $(BIN)/uv
+	@$(call INSTALL,--require-hashes -r requirements.lock)
+	@$(call INSTALL,--no-deps --no-build-isolation -e .)
 	@touch $@
 
 $(VENV)/test.stamp: requirements-test.lock $(VENV)/runtime.stamp
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	@$(call INSTALL,--require-hashes -r requirements-test.lock)
 	@touch $@
 
 env: $(VENV)/runtime.stamp ## make the environment
@@ -59,14 +80,16 @@ docs: env ## write docs/settings.md from the models of the settings
 
 SERVE_NEEDS := ai-edge-litert httptools numpy orjson starlette uvicorn # what the model server's image holds
 
+COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes
+
 lock: ## resolve the dependencies anew
-	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
-	UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
-		--generate-hashes pyproject.toml --output-file requirements.lock
-	UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
-		--generate-hashes --extra test pyproject.toml --constraints requirements.lock --output-file requirements-test.lock
-	printf '%s\n' $(SERVE_NEEDS) | UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal \
-		--python-version 3.11 --generate-hashes - --constraints requirements.lock --output-file requirements-serve.lock
+	@$(CHECK_PYTHON)
+	$(PYTHON) -m venv build/lock && build/lock/bin/pip install --only-binary :all: --require-hashes -r requirements-uv.lock
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	$(COMPILE) --extra test pyproject.toml --constraints requirements.lock --output-file requirements-test.lock
+	printf '%s\n' $(SERVE_NEEDS) | $(COMPILE) - --constraints requirements.lock --output-file requirements-serve.lock
+	$(COMPILE) --group install --output-file requirements-uv.lock
 
 # The files with the command lines of the model servers that run out of the environment. The words are given
 # in such a way that neither grep finds itself.
