@@ -12,8 +12,8 @@ help: ## list the targets
 define CHECK_PYTHON
 command -v $(PYTHON) >/dev/null || \
 	{ echo "Python 3.11 is needed: $(PYTHON) is not on the PATH (make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }; \
-found=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') || found="no Python"; \
-[ "$$found" = 3.11 ] || \
+found=$$($(PYTHON) -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>/dev/null) || found="no Python"; \
+[ "$$found" = "Python 3.11" ] || \
 	{ echo "Python 3.11 is needed: $(PYTHON) is $$found (make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }
 endef
 
@@ -21,7 +21,7 @@ endef
 # something that only pip is told of, pip installs.
 define INSTALL
 index=$$($(PIP) config list | sed -n "s/^.*[.]index-url='\(.*\)'$$/\1/p" | tail -n 1); \
-{ [ -x $(BIN)/uv ] && $(BIN)/uv pip install --python $(BIN)/python $${index:+--default-index "$$index"} $(1); } || \
+{ [ -x $(BIN)/uv ] && $(BIN)/uv pip install --system-certs --python $(BIN)/python $${index:+--default-index "$$index"} $(1); } || \
 	{ echo "uv cannot be had here: pip installs, which takes minutes"; $(PIP) install --progress-bar on $(1); }
 endef
 
@@ -80,8 +80,9 @@ docs: env ## write docs/settings.md from the models of the settings
 
 SERVE_NEEDS := ai-edge-litert httptools numpy orjson starlette uvicorn # what the model server's image holds
 
+# With extras: without them pip takes the newest of what another package asks for with extras, and finds no hash.
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes
+	--generate-hashes --no-strip-extras
 
 lock: ## resolve the dependencies anew
 	@$(CHECK_PYTHON)

@@ -9,6 +9,9 @@ if __name__ == "__main__":
     # The settings are read before Prefect is imported, so --help and a wrong value are answered at once.
     import sys
 
+    import environment  # type: ignore[import-not-found]  # of this folder: nothing else may be installed
+
+    environment.enter("deliver")
     from flows.__main__ import main
 
     sys.exit(main(["deliver", *sys.argv[1:]]))

@@ -9,6 +9,9 @@ if __name__ == "__main__":
     # As in deliver.py: --help and a wrong value are answered before Prefect is imported.
     import sys
 
+    import environment  # type: ignore[import-not-found]
+
+    environment.enter("rollback")
     from flows.__main__ import main
 
     sys.exit(main(["rollback", *sys.argv[1:]]))
