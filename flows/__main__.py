@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Sequence
 
 from flows.failures import for_user
+from flows.streams import open_streams
 from settings.errors import SlipwayError
 from tasks.stopping import GOES_ON, end_when_asked
 
@@ -25,6 +26,23 @@ COMMANDS = {
 }
 
 INTERRUPTED = f"slipway: interrupted; {GOES_ON}"
+
+TELLING = ("status", "history")  # what they print is all that they do
+
+
+def command(arguments: Sequence[str] | None = None) -> int:
+    """Run a command as a process of its own, whose streams may be closed or broken; give its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    out = open_streams()
+    try:
+        code = main(words)
+    except SystemExit as ended:  # as argparse does it
+        code = ended.code if isinstance(ended.code, int) else 0
+    sys.stdout.flush()
+    if out.lost:
+        print(f"slipway: the standard output cannot be written: {out.lost}", file=sys.stderr)
+        return code or (SlipwayError.exit_code if words[:1] and words[0] in TELLING else 0)
+    return code
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,4 +78,4 @@ def usage() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command())

@@ -12,9 +12,9 @@ if __name__ == "__main__":
     import environment  # type: ignore[import-not-found]  # of this folder: nothing else may be installed
 
     environment.enter("deliver")
-    from flows.__main__ import main
+    from flows.__main__ import command
 
-    sys.exit(main(["deliver", *sys.argv[1:]]))
+    sys.exit(command(["deliver", *sys.argv[1:]]))
 
 import os
 from pathlib import Path

@@ -12,9 +12,9 @@ if __name__ == "__main__":
     import environment  # type: ignore[import-not-found]
 
     environment.enter("rollback")
-    from flows.__main__ import main
+    from flows.__main__ import command
 
-    sys.exit(main(["rollback", *sys.argv[1:]]))
+    sys.exit(command(["rollback", *sys.argv[1:]]))
 
 import os
 from pathlib import Path

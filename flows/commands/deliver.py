@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -65,7 +66,7 @@ def say(delivered: Delivered) -> None:
         ask = f"{delivered.production_url}/v1/models/{delivered.name}:predict"
         lines += [
             f"{model} is in production",
-            f"ask it   curl -d @{folder}/request.json {ask}",
+            f"ask it   {shlex.join(['curl', '-d', f'@{folder}/request.json', ask])}",
             "stop it  make stop",
         ]
     elif delivered.stage_url:

@@ -34,6 +34,9 @@ def ready_prefect(models_root: Path, what: str) -> Iterator[None]:
             find_server()
             from prefect.exceptions import TerminationSignal
 
+            from flows.logs import say_errors_once
+
+            say_errors_once()
         try:
             yield
         except TerminationSignal:  # what Prefect makes of SIGTERM

@@ -45,6 +45,7 @@ def test_the_preset_of_the_source_is_refused(delivered, prefect_api):
     flow_run = last_flow_run(prefect_api)
     assert (flow_run["name"], flow_run["state"]["type"]) == ("deliver-mnist", "FAILED")
     assert line in flow_run["state"]["message"]
+    assert run.said.count(line) == 1, "it is said once, at the end"
     records = [path.read_text() for path in (delivered.models / "records").iterdir()]
     assert any(line in json.loads(record).get("message", "") for record in records)  # no pickles
     assert delivered.served_version() == 1
