@@ -14,7 +14,6 @@ from tasks.datasets.catalogue import CATALOGUE, Dataset, Published, find
 from tasks.datasets.containers import plain
 from tasks.datasets.idx import idx_header
 from tasks.datasets.packages import npm_file_name
-from tasks.store.artifacts import RECORD
 
 DOWNLOADS = "downloads"
 
@@ -31,7 +30,6 @@ DATA_SUFFIXES = (
     ".7z",
     ".rar",
     ".npz",
-    ".npy",
     ".csv",
     ".parquet",
     ".idx3-ubyte",
@@ -125,8 +123,7 @@ def _walk(folder: Path, levels: int) -> Iterator[Path]:
         if path.is_file():
             yield path
     for path in inside:
-        # What a delivery keeps beside the files of the user is not looked into.
-        if levels and path.is_dir() and path.name != DOWNLOADS and not (path / RECORD).exists():
+        if levels and path.is_dir() and path.name != DOWNLOADS:
             yield from _walk(path, levels - 1)
 
 
