@@ -14,7 +14,7 @@ from pathlib import Path
 from settings.errors import Stopped, Surroundings
 from tasks.channels.backend import SERVE_IMAGE_RUNTIMES, Channel, Endpoint, Serving, Wanted
 from tasks.channels.files import CHANNELS, ChannelFiles
-from tasks.channels.health import homes_of, shortcoming
+from tasks.channels.health import Refusals, has_obeyed, homes_of, shortcoming
 from tasks.channels.look import Found, answer_of
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class ExternalBackend:
         """Raise Surroundings unless the channel's server answers and has obeyed the document that is here."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while (found := self._look(channel)).kind == "ours":
-            if self._is_settled(channel, found):
+            if self._is_settled(channel, found) or self._has_refused(channel, found):
                 return
             if time.monotonic() > deadline:
                 raise Surroundings(f"{channel}: {self._unsettled(channel)}")
@@ -124,14 +124,15 @@ class ExternalBackend:
     ) -> None:
         """Wait until the channel's server has obeyed the document as it is now."""
         what = f"version {wanted.version}" if wanted.version else "nothing"
+        refusals = Refusals()
         while True:
             found = self._look(channel)
             if found.kind == "stranger":
                 raise self._foreign(channel, found)
-            if found.kind == "ours" and self._is_settled(channel, found):
-                if found.health["error"]:
-                    raise Surroundings(f"{channel}: {found.health['error']}")
-                if found.health["version"] == wanted.version:
+            if found.kind == "ours" and found.health["revision"] == self._files(channel).revision():
+                if refusal := refusals.believed(found.health):
+                    raise Surroundings(f"{channel}: {refusal}")
+                if self._is_settled(channel, found) and found.health["version"] == wanted.version:
                     return
             if should_stop():
                 raise Stopped(f"stopped before {channel} served {what}")
@@ -154,12 +155,15 @@ class ExternalBackend:
         health = answer_of(host, int(port))
         if health is None:
             return Found("nothing")
-        if health["document"] != str(self._files(channel).document):
-            return Found("stranger", who=f"the model server of {health['document']}")
+        if health["document"] != self._files(channel).place_id:
+            return Found("stranger", who="a model server of another document")
         return Found("ours", health=health)
 
     def _is_settled(self, channel: Channel, found: Found) -> bool:
-        return bool(found.health["settled"] == self._files(channel).stamp())
+        return has_obeyed(found.health, self._files(channel).revision())
+
+    def _has_refused(self, channel: Channel, found: Found) -> bool:
+        return bool(found.health["error"] and found.health["revision"] == self._files(channel).revision())
 
     def _unsettled(self, channel: Channel) -> str:
         document = self._files(channel).document

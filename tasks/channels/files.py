@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,8 +48,13 @@ class ChannelFiles:
         """Replace the document."""
         write_json(self.document, wanted.as_json())
 
-    def stamp(self) -> str:
-        """Give what the server calls the document's stamp: it changes with every replacement.
+    @property
+    def place_id(self) -> str:
+        """What the server calls the document's place: an id that tells the path to nobody."""
+        return _digest(os.fsencode(self.document))
+
+    def revision(self) -> str:
+        """Give what the server calls the document's revision: it changes with every replacement.
 
         It is the same in every container that has this folder of the machine; empty without a document.
         """
@@ -55,7 +62,7 @@ class ChannelFiles:
             status = self.document.stat()
         except FileNotFoundError:
             return ""
-        return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
+        return _digest(f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}".encode())
 
     def read_note(self) -> dict[str, Any]:
         """Give the note; empty if there is none, or it cannot be read."""
@@ -73,3 +80,7 @@ class ChannelFiles:
         """Remove document and note: nothing is meant to be served."""
         self.note.unlink(missing_ok=True)
         self.document.unlink(missing_ok=True)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

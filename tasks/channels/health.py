@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,29 @@ from typing import Any
 from tasks.channels.backend import Channel, Wanted
 from tasks.release.contract import MANIFEST
 from tasks.store.files import sha256_of
+
+DOUBT_SECONDS = 5.0  # a release on a network volume may appear a moment after its document
+
+
+class Refusals:
+    """What a server says against its document: believed at once where it is final, else when it stays."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def believed(self, health: Mapping[str, Any]) -> str:
+        """Give the server's error once it is to be believed; empty before, and where there is none."""
+        if not health["error"]:
+            self._since = None
+            return ""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        return str(health["error"]) if health["settled"] or now - self._since >= DOUBT_SECONDS else ""
+
+
+def has_obeyed(health: Mapping[str, Any], revision: str) -> bool:
+    """Tell whether a server is done with that revision of its document: obeys it, or has refused it."""
+    return bool(health["settled"] and health["revision"] == revision)
 
 
 def homes_of(channel: Channel, releases: Path, candidates: Path) -> list[Path]:

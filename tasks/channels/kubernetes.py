@@ -17,7 +17,7 @@ from settings.errors import SlipwayError, Stopped, Surroundings
 from tasks.channels.backend import SERVE_IMAGE_RUNTIMES, Channel, Endpoint, Serving, Wanted
 from tasks.channels.cluster import Cluster, Unsteady
 from tasks.channels.deployment import DOCUMENT, Rollout, document_of
-from tasks.channels.health import homes_of, shortcoming
+from tasks.channels.health import Refusals, homes_of, shortcoming
 from tasks.channels.look import answer_of
 from tasks.channels.pods import Json, conditions, is_ready, trouble
 
@@ -118,6 +118,7 @@ class KubernetesBackend:
     ) -> None:
         """Wait until the pods of the present template alone are there and serve what is wanted."""
         told = ""
+        refusals: dict[str, Refusals] = {}  # by pod
         while True:
             try:
                 rollout = self._look(channel)
@@ -126,7 +127,7 @@ class KubernetesBackend:
                 if rollout.is_complete and (not rollout.replicas or self._judge(channel, rollout).healthy):
                     return
                 trouble_now = self._trouble(rollout)
-                refusal = self._refusal(rollout)
+                refusal = self._refusal(rollout, refusals)
             except Unsteady as error:
                 trouble_now, refusal = str(error), ""
             if refusal:
@@ -198,14 +199,15 @@ class KubernetesBackend:
         told = (trouble(pod, self.cluster.warnings) for pod in rollout.of_the_present if not is_ready(pod))
         return next(filter(None, told), "")
 
-    def _refusal(self, rollout: Rollout) -> str:
-        """Say what a server of the wanted pods says against its release; waiting would not help."""
+    def _refusal(self, rollout: Rollout, refusals: dict[str, Refusals]) -> str:
+        """Say what a server of the wanted pods says against its release, where waiting does not help."""
         for pod in rollout.of_the_present:
             address = pod["status"].get("podIP")
             if address and not is_ready(pod) and "deletionTimestamp" not in pod["metadata"]:
                 health = answer_of(address, PORT)
-                if health and health["error"]:
-                    return str(health["error"])
+                doubt = refusals.setdefault(pod["metadata"]["name"], Refusals())
+                if health and (refusal := doubt.believed(health)):
+                    return refusal
         return ""
 
     def _ask_service(self, channel: Channel) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ from tasks.channels import process
 from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
 from tasks.channels.files import CHANNELS, ChannelFiles
 from tasks.channels.fingerprint import ROOT, fingerprint
-from tasks.channels.health import homes_of, shortcoming
+from tasks.channels.health import Refusals, has_obeyed, homes_of, shortcoming
 from tasks.channels.look import Found, look, servers_of
 
 logger = logging.getLogger(__name__)
@@ -153,8 +153,9 @@ class LocalBackend:
         It is the process that was `started`, else the one that was there `before` (0: none).
         """
         files = self._files(channel)
-        settled = files.stamp()
+        revision = files.revision()
         expected = started or before
+        refusals = Refusals()
         while True:
             found = self._look(channel)
             if found.kind == "stranger":
@@ -166,10 +167,10 @@ class LocalBackend:
                         f"the server of {channel} ended before it was ready: {log} ({files.log})"
                     )
                 expected = found.pid  # one that an earlier, killed command started was first on the port
-            if found.kind == "ours" and found.pid == expected and found.health["settled"] == settled:
-                if found.health["error"]:
-                    raise Surroundings(f"{channel}: {found.health['error']}")
-                if found.health["version"] == wanted.version:
+            if found.kind == "ours" and found.pid == expected and found.health["revision"] == revision:
+                if refusal := refusals.believed(found.health):
+                    raise Surroundings(f"{channel}: {refusal} ({files.log})")
+                if has_obeyed(found.health, revision) and found.health["version"] == wanted.version:
                     return expected
             if should_stop():
                 raise Stopped(f"stopped before {channel} served version {wanted.version}")
@@ -192,7 +193,7 @@ class LocalBackend:
         deadline = time.monotonic() + UNDO_SECONDS
         while time.monotonic() < deadline:
             found = self._look(channel)
-            if found.kind == "ours" and found.health["settled"] == files.stamp():
+            if found.kind == "ours" and has_obeyed(found.health, files.revision()):
                 if found.pid == started:  # the one before, on the port of before, is in the way
                     self._end_servers(channel, but=started)
                 return
@@ -239,7 +240,8 @@ class LocalBackend:
         )
 
     def _look(self, channel: Channel) -> Found:
-        return look(self._reachable_host(), self.ports[channel], self._files(channel).document)
+        files = self._files(channel)
+        return look(self._reachable_host(), self.ports[channel], files, hint=files.read_note().get("pid"))
 
     def _reachable_host(self) -> str:
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104

@@ -1,8 +1,9 @@
 """Who is on a channel's port: nobody, the channel's own server, or someone else.
 
-A server is known by what it says of itself: the document that it obeys, its process and the id of its start.
-A pid in a file or in an answer proves nothing: the kernel gives pids out again, and anyone may answer. So a
-process is taken for the channel's own, to be ended, only by its command line.
+A server tells everybody the id of its document's place and the id of its start, and neither path nor pid.
+An answer or a pid in a file proves nothing: anyone may answer, and the kernel gives pids out again. So a
+process is taken for the channel's own, to be ended, only by its command line, in which document and start
+stand; and an answer for that of this process only where it listens on the port that was asked.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.channels import process
+from tasks.channels.files import ChannelFiles
 
 ASK_SECONDS = 5.0
-TOLD = {"pid", "document", "start", "settled", "version", "runtime", "digest", "error"}  # by every server
+TOLD = {"document", "start", "settled", "version", "runtime", "digest", "error"}  # by every server
 
 
 @dataclass(frozen=True)
@@ -33,47 +35,63 @@ class Found:
     who: str = ""
 
 
-def look(host: str, port: int, document: Path) -> Found:
-    """Find out who listens on the port, from the view of the channel with that document."""
-    found = _look_once(host, port, document)
-    if found.kind == "stranger" and not process.is_running(found.pid):
-        found = _look_once(host, port, document)  # one of ours may have ended just after its answer
+def look(host: str, port: int, files: ChannelFiles, *, hint: int | None = None) -> Found:
+    """Find out who listens on the port, from the view of the channel with those files.
+
+    `hint` is the process that it may be; without one, or with a wrong one, all processes are looked through.
+    """
+    found = _look_once(host, port, files, hint)
+    if found.kind == "stranger" and _may_have_changed(found.pid, files.document):
+        found = _look_once(host, port, files, hint)
     return found
 
 
-def _look_once(host: str, port: int, document: Path) -> Found:
+def _may_have_changed(pid: int, document: Path) -> bool:
+    """Tell whether one of ours may have ended, or handed its port over, just after its answer."""
+    return not process.is_running(pid) or is_server_of(pid, document)
+
+
+def _look_once(host: str, port: int, files: ChannelFiles, hint: int | None) -> Found:
     try:
         health = ask(host, port)
     except ConnectionRefusedError:
         return Found("nothing")
-    if health is not None:
-        return _known(health, document)
-    pid = process.listener_on(port)
-    if pid is None:  # ended meanwhile
-        return Found("nothing")
-    if pid and is_server_of(pid, document):
-        return Found("stuck", pid)
-    command = " ".join(process.command_of(pid))[:120]
-    return Found("stranger", pid, who=f"process {pid}: {command}" if pid else "another user's process")
+    # A server of before tells the path: it is known, so that a new one can take its place without a gap.
+    if health is not None and health["document"] in (files.place_id, str(files.document)):
+        start = str(health["start"])
+        if pid := _that_answers(port, files.document, start, hint):
+            return Found("ours", pid, health)
+    listener = process.listener_on(port)
+    if health is None:
+        if listener is None:  # ended meanwhile
+            return Found("nothing")
+        if listener and is_server_of(listener, files.document):
+            return Found("stuck", listener)
+    return Found("stranger", listener or 0, who=_who(listener or 0))
 
 
-def _known(health: Mapping[str, Any], document: Path) -> Found:
-    """Tell whose server gave that answer."""
-    pid = health["pid"]
-    if type(pid) is not int:
-        return Found("stranger", who=f"something that gives {str(pid)[:40]!r} as its process")
-    if health["document"] != str(document):
-        return Found("stranger", pid, who=f"the model server of {health['document']} (process {pid})")
-    if not is_server_of(pid, document):
-        who = f"something that answers for {document} as process {pid}, which is no model server of it"
-        return Found("stranger", pid, who=who)
-    return Found("ours", pid, health)
+def _that_answers(port: int, document: Path, start: str, hint: int | None) -> int:
+    """Give the model server of the document and the start that listens on the port; 0 if there is none."""
+
+    def fits(pid: int) -> bool:
+        return is_server_of(pid, document, start=start) and process.listens(pid, port)
+
+    return hint if hint and fits(hint) else next(filter(fits, process.own_pids()), 0)
 
 
-def is_server_of(pid: int, document: Path) -> bool:
-    """Tell whether the process was started as a model server with that document."""
+def _who(pid: int) -> str:
+    command = process.command_of(pid) if pid else []
+    if "tasks.serving" in command and "--document" in command[:-1]:
+        return f"the model server of {command[command.index('--document') + 1]} (process {pid})"
+    return f"process {pid}: {' '.join(command)[:120]}" if pid else "another user's process"
+
+
+def is_server_of(pid: int, document: Path, *, start: str | None = None) -> bool:
+    """Tell whether the process was started as a model server with that document, and by that start."""
     command = process.command_of(pid)
-    return "tasks.serving" in command and str(document) in command
+    if "tasks.serving" not in command or str(document) not in command:
+        return False
+    return start is None or (start in command if start else "--start" not in command)
 
 
 def servers_of(document: Path) -> list[int]:
@@ -102,5 +120,5 @@ def ask(host: str, port: int) -> dict[str, Any] | None:
     finally:
         connection.close()
     if isinstance(health, dict) and health.keys() >= TOLD:
-        return health
+        return {"revision": "", **health}
     return None

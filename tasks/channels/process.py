@@ -115,6 +115,15 @@ def listener_on(port: int) -> int | None:
     return None
 
 
+def listens(pid: int, port: int) -> bool:
+    """Tell whether this process of this user listens on a TCP port."""
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)
+
+
 def try_to_bind(host: str, port: int) -> None:
     """Bind the address as a server would, and leave it again; raises OSError where that is impossible."""
     info = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

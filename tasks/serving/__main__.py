@@ -15,11 +15,13 @@ from pathlib import Path
 from settings.errors import SlipwayError, Surroundings, WrongInput
 from tasks.serving import handover
 from tasks.serving.app import Identity, make_app
+from tasks.serving.document import place_id
 from tasks.serving.keeper import Keeper
 from tasks.serving.server import RECEIVE_SECONDS, bind, make_server, resolve
 
 logger = logging.getLogger("tasks.serving")
 
+PATIENCE_SECONDS = 5.0  # for a version that is not there yet, before a replacement gives up
 TAKEOVER_SECONDS = 15.0  # a server that hands nothing over closes its port at once, however long it drains
 
 
@@ -65,12 +67,12 @@ async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT."""
     homes = [home.absolute() for home in (options.releases, options.candidates) if home is not None]
     keeper = Keeper(options.document.absolute(), homes, threads=options.threads)
-    identity = Identity(options.name, str(keeper.document), os.getpid(), options.start)
+    identity = Identity(options.name, place_id(keeper.document), options.start)
     server = make_server(make_app(keeper, identity, token=_token(options.token_file)))
     place = await resolve(options.host, options.port)
     listener = None
     if options.replaces is not None:
-        await keeper.obey()
+        await keeper.settle(patience_seconds=PATIENCE_SECONDS)
         if keeper.error:
             raise Surroundings(keeper.error)
         listener = handover.take(options.replaces, place.address[:2])

@@ -32,12 +32,14 @@ METRICS_PATH = "/metrics"
 
 @dataclass(frozen=True)
 class Identity:
-    """Who answers on this port: health tells it, so that a caller knows its own server from another's."""
+    """Who answers on this port: health tells the ids, so that a caller knows its own server from another's.
+
+    They tell a stranger neither a path nor a process.
+    """
 
     name: str
-    document: str
-    pid: int
-    start: str
+    document: str  # the id of the document's place
+    start: str  # what the starter gave as `--start`
 
 
 def make_app(keeper: Keeper, identity: Identity, *, token: bytes | None = None) -> ASGIApp:
@@ -70,19 +72,20 @@ class _Site:
         self.metrics = Metrics()
 
     async def live(self, request: Request) -> Response:
-        return _answer({"status": "live", **vars(self.identity)})
+        return _answer({"status": "live"})
 
     async def is_ready(self, request: Request) -> Response:
         keeper = self.keeper
         body = {
             "status": "ready" if keeper.ready else "not ready",
-            **vars(self.identity),
             "version": keeper.version,
-            "wanted": keeper.wanted,
-            "runtime": keeper.loaded.runtime if keeper.loaded else "",
             "digest": keeper.loaded.digest if keeper.loaded else "",
+            "runtime": keeper.loaded.runtime if keeper.loaded else "",
             "error": keeper.error,
             "settled": keeper.settled,
+            "document": self.identity.document,
+            "revision": keeper.revision,
+            "start": self.identity.start,
         }
         return _answer(body, 200 if keeper.ready else 503)
 

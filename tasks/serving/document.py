@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -49,10 +51,19 @@ def _check(name: str, value: Any) -> None:
         raise ValueError(f"{name} is {value!r}, not a whole number of at least {least}")
 
 
-def stamp(path: Path) -> str:
+def place_id(path: Path) -> str:
+    """Give an id of the document's place, which tells nobody the path who does not know it."""
+    return _digest(os.fsencode(path))
+
+
+def revision_of(path: Path) -> str:
     """Give what changes with every replacement of the file; empty if there is none."""
     try:
         status = path.stat()
     except OSError:
         return ""
-    return f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}"
+    return _digest(f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}".encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

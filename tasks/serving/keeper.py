@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from settings.errors import SlipwayError
-from tasks.serving.document import Document, parse, stamp
-from tasks.serving.release import Loaded, Unservable, digest_of, find_folder, load
+from tasks.serving.document import Document, parse, revision_of
+from tasks.serving.release import Absent, Loaded, Unservable, digest_of, find_folder, load
 from tasks.serving.runtime import find_runtime
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.05
+FIRST_PAUSE_SECONDS = 0.1  # before a version that could not be loaded is tried again; then twice as long
+LONGEST_PAUSE_SECONDS = 30.0
 
 
 class Keeper:
     """The one place where the served version changes; everything else reads `loaded` and `limits`.
 
     `loaded` is replaced whole, so a request that took it finishes on it. A version that cannot be loaded,
-    or a document that cannot be read, leaves the old version serving and stands in `error`.
+    or a document that cannot be read, leaves the old version serving and stands in `error`, without paths:
+    everybody may read it. As long as the document wants a version that could not be loaded it is tried again.
     """
 
     def __init__(self, document: Path, homes: Sequence[Path], *, threads: int) -> None:
@@ -33,7 +37,11 @@ class Keeper:
         self.limits = Document()
         self.wanted = 0
         self.error = ""
-        self.settled: str | None = None  # stamp of the document last obeyed, or found impossible
+        self.revision: str | None = None  # of the document that was read last
+        self.settled = False  # whether it is obeyed, or refused for a reason that does not pass by itself
+        self._told = ""  # the reason that is in the log already
+        self._pause = FIRST_PAUSE_SECONDS
+        self._again = math.inf  # when to try once more
 
     @property
     def ready(self) -> bool:
@@ -51,18 +59,32 @@ class Keeper:
             await self.obey()
             await asyncio.sleep(POLL_SECONDS)
 
+    async def settle(self, *, patience_seconds: float) -> None:
+        """Obey the document; a failure that may pass is given so long to do so."""
+        deadline = time.monotonic() + patience_seconds
+        await self.obey()
+        while not self.settled and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_SECONDS)
+            await self.obey()
+
     async def obey(self) -> None:
-        """Bring what is served to what the document wants, if the document changed."""
-        while (seen := stamp(self.document)) != self.settled:
+        """Bring what is served to what the document wants, if it changed or a failure is tried again."""
+        while (seen := revision_of(self.document)) != self.revision or time.monotonic() >= self._again:
+            if seen != self.revision:
+                self._told, self._pause = "", FIRST_PAUSE_SECONDS
+            self._again = math.inf
             try:
                 wanted = parse(await asyncio.to_thread(self.document.read_bytes))
             except FileNotFoundError:
                 self._fail(f"there is no document {self.document}")
-            except (OSError, ValueError) as error:
+            except ValueError as error:
                 self._fail(f"the document {self.document} cannot be obeyed: {error}")
+            except OSError as error:
+                self._fail(f"the document {self.document} cannot be read: {error.strerror}", may_pass=True)
+                self._try_later()
             else:
                 await self._bring(wanted, seen)
-            self.settled = seen
+            self.revision = seen
 
     async def _bring(self, wanted: Document, seen: str) -> None:
         self.wanted = wanted.version
@@ -75,9 +97,11 @@ class Keeper:
             try:
                 loaded = await asyncio.to_thread(self._load, wanted)
             except Exception as error:  # whatever it is, the old version goes on
-                self._fail(f"version {wanted.version} cannot be served: {_reason(error)}")
+                may_pass = isinstance(error, Absent | OSError | MemoryError)
+                self._fail(f"version {wanted.version} cannot be served: {_reason(error)}", may_pass=may_pass)
+                self._try_later()
                 return
-            if stamp(self.document) != seen:
+            if revision_of(self.document) != seen:
                 return  # the document changed meanwhile: what was loaded may be unwanted by now
             seconds = time.perf_counter() - started
             logger.info(
@@ -88,6 +112,7 @@ class Keeper:
         self.limits = wanted
         self.loaded = loaded
         self.error = ""
+        self.settled = True
 
     def _is_loaded(self, wanted: Document) -> bool:
         """Tell whether what is wanted is served: a version may have been made anew under its number."""
@@ -104,13 +129,28 @@ class Keeper:
         runtime = find_runtime(wanted.runtime, threads=self.threads)
         return load(wanted.version, folder, wanted.runtime, runtime)
 
-    def _fail(self, reason: str) -> None:
-        self.error = reason
-        serving = f"version {self.version} goes on" if self.loaded else "nothing is served"
-        logger.error("%s; %s", reason, serving)
+    def _try_later(self) -> None:
+        self._again = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+
+    def _fail(self, reason: str, *, may_pass: bool = False) -> None:
+        if reason != self._told:
+            serving = f"version {self.version} goes on" if self.loaded else "nothing is served"
+            logger.error("%s; %s", reason, serving)
+            self._told = reason
+        self.error = self._without_paths(reason)
+        self.settled = not may_pass
+
+    def _without_paths(self, reason: str) -> str:
+        """Name the folders and the document by what they are: where they are is nobody's business."""
+        for home, what in zip(self.homes, ("the releases", "the candidates"), strict=False):
+            reason = reason.replace(f"{home}/", "").replace(str(home), what)
+        return reason.replace(str(self.document), self.document.name)
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, SlipwayError | Unservable | OSError):
+    if isinstance(error, SlipwayError | Unservable):
         return str(error)
+    if isinstance(error, OSError):
+        return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
     return f"{type(error).__name__}: {error}"

@@ -20,6 +20,10 @@ class Unservable(Exception):  # noqa: N818
     """A version that cannot be served, with the reason."""
 
 
+class Absent(Unservable):
+    """A version that is not there, or not whole: on a network volume it may appear a moment later."""
+
+
 @dataclass(frozen=True)
 class Tensor:
     """An input or output as the manifest describes it; -1 in the shape is the number of images."""
@@ -57,7 +61,7 @@ def find_folder(version: int, homes: Sequence[Path]) -> Path:
     for home in homes:
         if (folder := home / str(version)).is_dir():
             return folder
-    raise Unservable(f"version {version} is not in {' or '.join(map(str, homes))}")
+    raise Absent(f"version {version} is not in {' or '.join(map(str, homes))}")
 
 
 def digest_of(folder: Path) -> str:
@@ -67,7 +71,11 @@ def digest_of(folder: Path) -> str:
 
 def load(version: int, folder: Path, runtime_name: str, runtime: Runtime) -> Loaded:
     """Give the version, checked, loaded and tried; raises WrongInput, OSError or Unservable."""
+    if not (folder / MANIFEST).exists():
+        raise Absent(f"{folder} is not a release: it has no {MANIFEST}")
     release = Release(folder)
+    if missing := next((name for name in release.digests if not (folder / name).exists()), None):
+        raise Absent(f"{folder / missing} is missing from its release")
     release.verify()
     digest = digest_of(folder)
     signatures = {name: _signature(name, described) for name, described in release.signatures.items()}

@@ -143,9 +143,9 @@ def test_a_second_put_of_the_same_changes_nothing(backend, keep, put):
     """Where all is as wanted, the document is not replaced; other limits are another document."""
     keep("stage")
     put(2)
-    stamp = ChannelFiles(backend.folder, "stage").stamp()
+    stamp = ChannelFiles(backend.folder, "stage").revision()
     put(2)
-    assert ChannelFiles(backend.folder, "stage").stamp() == stamp
+    assert ChannelFiles(backend.folder, "stage").revision() == stamp
     put(2, max_images=5)
     assert backend.current("stage").wanted == Wanted(2, max_images=5)
 
@@ -231,10 +231,12 @@ def test_a_channel_is_removed_while_its_server_is_away(backend, keep, put):
 
 
 def test_a_server_of_another_document_is_left_alone(backend, keep, put, tmp_path):
-    """check and put name both documents and the variable; nothing is written."""
+    """check and put name the channel's document and the variable; nothing is written."""
     other = tmp_path / "other.json"
     keep("stage", other)
-    message = rf"is that of the model server of {other}, not of {backend.folder}/stage\.json: set STAGE_URL"
+    message = (
+        rf"is that of a model server of another document, not of {backend.folder}/stage\.json: set STAGE_URL"
+    )
     with pytest.raises(Surroundings, match=message):
         backend.check("stage")
     with pytest.raises(Surroundings, match=message):
@@ -248,7 +250,7 @@ def test_a_server_with_another_folder_at_that_path_is_told(backend, keep, put, m
     """A server that sees another file under the document's path is no server of this channel."""
     keep("stage")
     put(2)
-    monkeypatch.setattr(ChannelFiles, "stamp", lambda files: "of another volume")
+    monkeypatch.setattr(ChannelFiles, "revision", lambda files: "of another volume")
     monkeypatch.setattr(external, "SETTLE_SECONDS", 0.1)
     message = r"has not obeyed .*stage\.json as it is here: .*whether it has the same folder"
     with pytest.raises(Surroundings, match=f"stage: the server at {backend.urls['stage']} {message}"):

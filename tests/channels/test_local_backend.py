@@ -30,7 +30,7 @@ BLANK = np.zeros((1, 28, 28), np.float32)
 
 def server_pid(backend, channel="production") -> int:
     """The process that answers on the channel's port."""
-    found = look.look("127.0.0.1", backend.ports[channel], backend.folder / f"{channel}.json")
+    found = look.look("127.0.0.1", backend.ports[channel], ChannelFiles(backend.folder, channel))
     assert found.kind == "ours"
     return found.pid
 
@@ -424,22 +424,81 @@ def impostor(port: int, health: dict[str, object]):
             thread.join()
 
 
-@pytest.mark.parametrize("as_text", [False, True], ids=["a pid", "no pid"])
-def test_a_pid_in_an_answer_is_not_trusted(backend, put, as_text):
+def test_an_answer_that_is_repeated_on_another_port_is_not_trusted(backend, put, make_backend):
+    """Everybody may read what the channel's server says: who says the same elsewhere is a stranger."""
+    put(1)
+    health = look.ask("127.0.0.1", backend.ports["production"])
+    moved = make_backend()
+    with impostor(moved.ports["production"], dict(health)):
+        assert not moved.current("production").healthy
+        with pytest.raises(Surroundings, match=rf"held by process {os.getpid()}: "):
+            moved.put("production", Wanted(1), deadline_seconds=5, should_stop=lambda: False)
+    assert backend.current("production").healthy
+
+
+def test_the_server_is_found_without_a_note(backend, put):
+    """It is known by its document, its start and its port, among all processes."""
+    put(1)
+    pid = server_pid(backend)
+    files = ChannelFiles(backend.folder, "production")
+    found = look.look("127.0.0.1", backend.ports["production"], files, hint=os.getpid())
+    assert (found.kind, found.pid) == ("ours", pid)
+
+
+def test_a_server_that_tells_its_path_is_replaced_without_a_gap(backend, put, monkeypatch):
+    """One of earlier code, whose health has another form, is the channel's own: its port is handed over."""
+    put(1)
+    ask = look.ask
+    before = ask("127.0.0.1", backend.ports["production"])
+    pid = server_pid(backend)
+
+    def as_before(host, port):
+        health = ask(host, port)
+        if health is None or health["start"] != before["start"]:
+            return health
+        path = str(ChannelFiles(backend.folder, "production").document)
+        return health | {"document": path, "settled": "1-2-3", "revision": ""}
+
+    monkeypatch.setattr(look, "ask", as_before)
+    monkeypatch.setattr(local, "fingerprint", lambda arguments: "newer")
+    put(1)
+    assert server_pid(backend) != pid
+    assert "is handed over" in (backend.folder / "production.log.1").read_text()
+
+
+def test_a_version_that_appears_during_the_rollout_is_served(backend, put, models):
+    """A refusal of what is not there yet is given some seconds: the folder may come after the document."""
+    put(1)
+    rollout = threading.Thread(target=put, args=(2,))
+    rollout.start()
+    while not look.ask("127.0.0.1", backend.ports["production"])["error"]:
+        assert rollout.is_alive()
+    (models / "candidates" / "mnist" / "2").rename(models / "mnist" / "2")
+    rollout.join()
+    serving = backend.current("production")
+    assert (serving.version, serving.healthy, serving.wanted) == (2, True, Wanted(2))
+
+
+@pytest.mark.parametrize("of_before", [False, True], ids=["by ids", "by a path"])
+def test_an_answer_alone_is_not_trusted(backend, put, of_before):
     """Whoever answers like the channel's server ends no process of its choice: it is a stranger."""
     sleeper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    files = ChannelFiles(backend.folder, "production")
     health = {
-        "pid": str(sleeper.pid) if as_text else sleeper.pid,
-        "document": str(ChannelFiles(backend.folder, "production").document),
+        "pid": sleeper.pid,
+        "document": str(files.document) if of_before else files.place_id,
         "start": "",
-        "settled": "",
+        "revision": "",
+        "settled": True,
         "version": 1,
         "runtime": "litert",
         "digest": "",
         "error": "",
     }
+    files.folder.mkdir(parents=True, exist_ok=True)
+    files.write_note({"pid": sleeper.pid, "start": ""})
     with impostor(backend.ports["production"], health):
-        message = rf"held by something that .* process {sleeper.pid}|held by something that gives '\d+'"
+        message = rf"held by process {os.getpid()}: "
         with pytest.raises(Surroundings, match=message):
             backend.check("production")
         with pytest.raises(Surroundings, match=message):

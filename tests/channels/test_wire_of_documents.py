@@ -25,12 +25,13 @@ def test_wanted_and_document_have_the_same_fields():
 
 @pytest.mark.parametrize("wanted", [Wanted(3), Wanted(4, "tensorflow", 1, 2)])
 def test_the_server_reads_what_is_wanted(wanted, tmp_path):
-    """A document that the backend writes is parsed to the same values, and has the same stamp for both."""
+    """A document that the backend writes is parsed to the same values, and has the same ids for both."""
     files = ChannelFiles(tmp_path, "stage")
     files.want(wanted)
     assert vars(document.parse(files.document.read_bytes())) == vars(wanted)
     assert files.wanted() == wanted
-    first = files.stamp()
-    assert document.stamp(files.document) == first
+    assert document.place_id(files.document) == files.place_id
+    first = files.revision()
+    assert document.revision_of(files.document) == first
     files.want(wanted)
-    assert document.stamp(files.document) == files.stamp() != first
+    assert document.revision_of(files.document) == files.revision() != first

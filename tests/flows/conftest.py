@@ -199,9 +199,10 @@ class Place:
 
     def kill_production(self) -> None:
         """Let production's server crash."""
-        from tasks.channels.process import is_running
+        from tasks.channels.process import is_running, listener_on
 
-        pid = httpx.get(f"{self.production}/health/live").json()["pid"]
+        pid = listener_on(int(self.production.rpartition(":")[2]))
+        assert pid
         os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + 10
         while is_running(pid):

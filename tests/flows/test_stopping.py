@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 DELIVER = str(Path(__file__).resolve().parents[2] / "flows" / "deliver.py")
@@ -105,10 +104,9 @@ def processes_of(place: Any) -> dict[int, str]:
 
 def production_of(place: Any) -> int:
     """Give the process that serves production; 0 where nobody does."""
-    try:
-        return int(httpx.get(f"{place.production}/health/live").json()["pid"])
-    except httpx.ConnectError:
-        return 0
+    from tasks.channels.process import listener_on
+
+    return listener_on(int(place.production.rpartition(":")[2])) or 0
 
 
 @pytest.fixture

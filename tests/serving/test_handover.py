@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -50,14 +51,15 @@ def callers(port: int, *, count: int = 6) -> Iterator[list[object]]:
 
 def replace(start, old):
     """Let a new server take the place of the old one; give it once the old one has ended."""
-    new = start("--port", str(old.port), "--replaces", str(old.process.pid), wait=False)
+    mine = secrets.token_hex(8)
+    new = start("--port", str(old.port), "--replaces", str(old.process.pid), "--start", mine, wait=False)
     assert old.process.wait(20) == 0
     while new.process.poll() is None:
         connection = http.client.HTTPConnection("127.0.0.1", old.port, timeout=20)
         connection.request("GET", "/health/ready")
         answer = connection.getresponse().read()
         connection.close()
-        if b'"pid":%d,' % new.process.pid in answer:
+        if b'"start":"%s"' % mine.encode() in answer:
             new.port = old.port
             return new
     raise AssertionError(new.log.read_text())
@@ -79,10 +81,11 @@ def test_a_server_that_hands_nothing_over_is_replaced_all_the_same(start):
     old = start()
     code = "from tasks.serving import handover, __main__ as m; handover.take = lambda *_: None; m.main()"
     command = [sys.executable, "-c", code, *old.arguments, "--replaces", str(old.process.pid)]
+    command += ["--start", "the new one"]
     new = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         assert old.process.wait(20) == 0
-        while old.health().get("pid") != new.pid:
+        while old.health().get("start") != "the new one":
             assert new.poll() is None
     finally:
         new.kill()

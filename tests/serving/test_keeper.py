@@ -13,6 +13,7 @@ import pytest
 
 from tasks.channels.backend import Endpoint
 from tasks.channels.client import Client
+from tasks.serving import keeper as keeper_module
 from tasks.serving.keeper import Keeper
 
 
@@ -132,13 +133,74 @@ def test_a_broken_version_is_not_served(start, releases, tmp_path, damage):
 
 
 def test_a_version_that_is_nowhere_is_not_served(start, releases):
-    """The reason names the folders that were searched."""
+    """Health says so without a path; the log names the folders that were searched."""
     server = start()
     server.want(version=9)
-    assert str(releases) in rejected(server, "version 9 is not in")
+    rejected(server, "version 9 cannot be served: version 9 is not in the releases")
+    assert f"version 9 is not in {releases}; version 1 goes on" in server.log.read_text()
     server.want(version=2)
     server.serves(2)
     assert server.health()["error"] == ""
+
+
+@pytest.mark.parametrize("missing", ["", "assets.extra/manifest.json", "assets.extra/model.tflite"])
+def test_a_version_that_appears_later_is_served(start, releases, tmp_path, missing):
+    """What is not there yet is tried again until it is, whatever of it came first; the log tells it once."""
+    home = tmp_path / "candidates"
+    home.mkdir()
+    server = start("--candidates", str(home))
+    if missing:
+        shutil.copytree(releases / "2", home / "5")
+        (home / "5" / missing).rename(tmp_path / "late")
+    server.want(version=5)
+    rejected(server, "version 5 cannot be served")
+    refused = server.health()
+    assert (refused["version"], refused["settled"]) == (1, False)
+    if missing:
+        (tmp_path / "late").rename(home / "5" / missing)
+    else:
+        shutil.copytree(releases / "2", tmp_path / "late")
+        (tmp_path / "late").rename(home / "5")
+    server.serves(5)
+    served = server.health()
+    assert (served["error"], served["settled"], served["revision"]) == ("", True, refused["revision"])
+    assert server.log.read_text().count("version 5 cannot be served") == 1
+
+
+def test_a_damaged_version_is_refused_at_once(start, releases, tmp_path):
+    """An altered file is a refusal; where somebody mends it, it is served all the same."""
+    folder = tmp_path / "candidates" / "5"
+    shutil.copytree(releases / "2", folder)
+    whole = (folder / "assets.extra" / "model.tflite").read_bytes()
+    message = damage_byte(folder)
+    server = start("--candidates", str(tmp_path / "candidates"))
+    server.want(version=5)
+    rejected(server, message)
+    assert server.health()["settled"] is True
+    (folder / "assets.extra" / "model.tflite").write_bytes(whole)
+    server.serves(5)
+
+
+def test_what_is_tried_again_is_tried_ever_less_often(tmp_path, releases, monkeypatch):
+    """The pauses double up to a bound, and a new document is obeyed at once."""
+    clock = [100.0]
+    monkeypatch.setattr(keeper_module.time, "monotonic", lambda: clock[0])
+    document = tmp_path / "channel.json"
+    document.write_bytes(b'{"version": 9}')
+    keeper = Keeper(document, [releases], threads=1)
+    tried: list[float] = []
+    load = keeper._load
+    monkeypatch.setattr(keeper, "_load", lambda wanted: (tried.append(clock[0]), load(wanted))[1])
+    for _ in range(1_000):
+        asyncio.run(keeper.obey())
+        clock[0] += 0.1
+    pauses = np.diff(tried)
+    assert (pauses[1:] >= pauses[:-1] - 0.11).all()
+    np.testing.assert_allclose(pauses[:4], [0.1, 0.2, 0.4, 0.8], atol=0.11)
+    assert pauses.max() <= keeper_module.LONGEST_PAUSE_SECONDS + 0.11
+    document.write_bytes(b'{"version": 1, "max_images": 7}')
+    asyncio.run(keeper.obey())
+    assert (keeper.version, keeper.error, keeper.settled) == (1, "", True)
 
 
 @pytest.mark.parametrize(

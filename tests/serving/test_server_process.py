@@ -61,6 +61,33 @@ def test_health_answers_while_a_large_request_is_computed(start):
             connection.recv(1)
 
 
+def test_health_tells_strangers_neither_process_nor_paths(start, releases):
+    """What is served, how it goes, and ids that mean something to the starter alone."""
+    server = start("--start", "an-id")
+    server.want(version=9)
+    while not (health := server.health())["error"]:
+        assert server.process.poll() is None
+    assert health.keys() == {
+        *("status", "version", "digest", "runtime", "error", "settled"),
+        *("document", "revision", "start"),
+    }
+    assert (health["start"], health["error"]) == (
+        "an-id",
+        "version 9 cannot be served: version 9 is not in the releases",
+    )
+    told = "".join(
+        server.http.get(path).text
+        for path in ("/health/ready", "/health/live", "/v1/models/mnist", "/metrics", "/nothing")
+    )
+    assert "/" not in server.http.get("/health/ready").text
+    for secret in (str(server.document.parent), str(releases), '"pid"', f":{server.process.pid}"):
+        assert secret not in told
+    server.document.unlink()
+    while "there is no document" not in (error := server.health()["error"]):
+        assert server.process.poll() is None
+    assert "/" not in error
+
+
 def test_sigterm_finishes_what_is_in_flight(start):
     """A request that is half received when SIGTERM comes is answered; then the process exits with 0."""
     server = start()
@@ -122,9 +149,10 @@ def test_the_server_listens_on_loopback_unless_told_otherwise(shared):
 def test_a_server_takes_the_port_over_once_it_is_warm(start):
     """--replaces: the new process loads first, ends the old one, and serves on the same port."""
     old = start()
-    new = start("--port", str(old.port), "--replaces", str(old.process.pid), wait=False)
+    replacing = ("--replaces", str(old.process.pid), "--start", "the new one")
+    new = start("--port", str(old.port), *replacing, wait=False)
     assert old.process.wait(20) == 0
-    while old.health().get("pid") != new.process.pid:
+    while old.health().get("start") != "the new one":
         assert new.process.poll() is None, new.log.read_text()
     assert old.health()["version"] == 1
 
