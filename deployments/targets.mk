@@ -74,6 +74,8 @@ build/kubernetes/kustomization.yaml: FORCE | build/kubernetes
 
 manifests: passwords build/kubernetes/kustomization.yaml ## bring up the namespace: Prefect, volumes, accounts, channels
 	$(KUBECTL) apply -k build/kubernetes
+	$(if $(filter token,$(COMPONENTS)),@$(call present,serving-token,token) | grep -q . || printf %s $(PASSWORD) | \
+		$(KUBECTL) -n $(NAMESPACE) create secret generic serving-token --from-file=token=/dev/stdin)
 	$(KUBECTL) -n $(NAMESPACE) wait --for condition=Available --timeout 5m deployment/prefect-server deployment/prefect-worker
 
 deployments: ## register the work pool, the deployments and the automations
@@ -84,7 +86,7 @@ deployments: ## register the work pool, the deployments and the automations
 deliver-kubernetes: image load manifests deployments $(if $(DATA),seed) ## deliver on the cluster: images, manifests, deployments, one delivery
 	$(IN_WORKER) prefect deployment run deliver/kubernetes --watch
 	@echo "ask it   $(KUBECTL) -n $(NAMESPACE) port-forward service/mnist-production 8501"
-	@echo "         curl http://127.0.0.1:8501/v1/models/mnist"
+	@echo '         curl $(if $(filter token,$(COMPONENTS)),-H "Authorization: Bearer $$($(KUBECTL) -n $(NAMESPACE) get secret serving-token -o jsonpath={.data.token} | base64 -d)" )http://127.0.0.1:8501/v1/models/mnist'
 
 seed: ## copy the datasets' files of this machine (DATA=data) into the cluster, where it reaches no source
 	NAMESPACE=$(NAMESPACE) KUBECTL="$(KUBECTL)" deployments/seed.sh $(or $(DATA),data)

@@ -14,6 +14,8 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+A_FILE = "a file"  # as metadata of a path that is no folder
+
 
 def allowed(field: FieldInfo) -> str:
     """What a value of the field has to be, in words: `a whole number from 1 to 8,192`."""
@@ -31,8 +33,8 @@ def allowed(field: FieldInfo) -> str:
     if kind is float:
         bounded = any(isinstance(rule, (Le, Lt)) for rule in field.metadata)
         return ("a number" if bounded else "a finite number") + _bounds(field)
-    if _is_folder(field):
-        return "a folder"
+    if field.annotation is Path or Path in get_args(field.annotation):
+        return A_FILE if A_FILE in field.metadata else "a folder"
     pattern = next((rule.pattern for rule in field.metadata if getattr(rule, "pattern", None)), None)
     return f"text of the form {pattern}" if pattern else "a name"
 
@@ -91,10 +93,6 @@ def _finite(field: FieldInfo, value: Any) -> object:
     if field.annotation is float and not math.isfinite(float(value)):
         raise ValueError("not finite")
     return value
-
-
-def _is_folder(field: FieldInfo) -> bool:
-    return field.annotation is Path or Path in get_args(field.annotation)
 
 
 def _bounds(field: FieldInfo) -> str:

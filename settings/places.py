@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
+from settings.allowed import A_FILE
 from settings.given import Given, refuse, validated
 from settings.variables import VARIABLES_FILE, read_dotenv
 
@@ -39,8 +40,22 @@ def _there(path: Path | None) -> Path | None:
     return path
 
 
+def _absolute_file(path: Path | None, info: ValidationInfo) -> Path | None:
+    if path is None:
+        return None
+    folder: Path = (info.context or {}).get("folder") or Path.cwd()
+    try:
+        path = folder.absolute() / path.expanduser()
+        if path.is_dir():
+            raise ValueError("a folder, not a file")
+    except (OSError, RuntimeError) as error:  # a name that is too long; ~name of a user that is not there
+        raise ValueError(getattr(error, "strerror", None) or str(error)) from error
+    return path
+
+
 Folder = Annotated[Path, AfterValidator(_absolute)]
 PresentFolder = Annotated[Path | None, AfterValidator(_absolute), AfterValidator(_there)]
+OptionalFile = Annotated[Path | None, AfterValidator(_absolute_file), A_FILE]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Url = Annotated[str, Field(pattern=r"^http://[A-Za-z0-9._-]+:[0-9]{1,5}$")]
 Runner = Literal["local", "kubernetes"]
@@ -97,6 +112,12 @@ class Places(BaseModel):
     stage_url: Url = Field("http://127.0.0.1:8502", description="where an external stage answers")
     production_url: Url = Field("http://127.0.0.1:8501", description="where external production answers")
 
+    serving_token_file: OptionalFile = Field(
+        None,
+        description="a file with a token; if set, the servers of both channels ask for it, except for health "
+        "and metrics",
+    )
+
     def dataset_home(self, name: str) -> Path:
         """The folder of a dataset of the catalogue: its downloads and local files."""
         if name == "mnist":
@@ -126,6 +147,7 @@ VARIABLES: Mapping[str, str] = {
     "PRODUCTION_PORT": "production_port",
     "STAGE_URL": "stage_url",
     "PRODUCTION_URL": "production_url",
+    "SERVING_TOKEN_FILE": "serving_token_file",
 }
 """The variable of each place; notMNIST_DATA_DIR may be written NOTMNIST_DATA_DIR too."""
 

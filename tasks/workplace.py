@@ -89,6 +89,7 @@ def open_backend(places: Places, registry: Registry) -> Backend:
             registry.releases,
             registry.candidates,
             places.rollout_seconds,
+            places.serving_token_file,
         )
     if places.backend == "external":
         return ExternalBackend(
@@ -97,6 +98,7 @@ def open_backend(places: Places, registry: Registry) -> Backend:
             releases=registry.releases,
             candidates=registry.candidates,
             urls={"stage": places.stage_url, "production": places.production_url},
+            token_file=places.serving_token_file,
         )
     return LocalBackend(
         models_root=places.models_root,
@@ -105,4 +107,5 @@ def open_backend(places: Places, registry: Registry) -> Backend:
         candidates=registry.candidates,
         host=places.host,
         ports={"stage": places.stage_port, "production": places.production_port},
+        token_file=places.serving_token_file,
     )

@@ -35,9 +35,9 @@ def run(arguments: Sequence[str]) -> int:
             delivered = deliver(**parameters(resolved))
         except GateFailed as failed:
             if failed.outcome is not None:
-                say(cast("Delivered", failed.outcome))
+                say(cast("Delivered", failed.outcome), resolved.places.serving_token_file)
             raise
-    say(delivered)
+    say(delivered, resolved.places.serving_token_file)
     return 0
 
 
@@ -47,8 +47,8 @@ def parameters(resolved: Resolved) -> dict[str, Any]:
     return {**stages, "until": resolved.until, "force": resolved.force}
 
 
-def say(delivered: Delivered) -> None:
-    """Print the tables, and what can be done next."""
+def say(delivered: Delivered, token_file: Path | None) -> None:
+    """Print the tables, and what can be done next, with the token of that file."""
     from tasks.judging.receipt import RECEIPT
     from tasks.reporting.terminal import gates_table, printable, stages_table, wants_colour
     from tasks.store.files import read_json
@@ -66,17 +66,26 @@ def say(delivered: Delivered) -> None:
         ask = f"{delivered.production_url}/v1/models/{delivered.name}:predict"
         lines += [
             f"{model} is in production",
-            f"ask it   {shlex.join(['curl', '-d', f'@{folder}/request.json', ask])}",
+            f"ask it   {curl('-d', f'@{folder}/request.json', ask, token_file=token_file)}",
             "stop it  make stop",
         ]
     elif delivered.stage_url:
         ask = f"{delivered.stage_url}/v1/models/{delivered.name}"
-        lines += [f"{model} is on the stage", f"see it   curl {ask}", "stop it  make stop"]
+        see = curl(ask, token_file=token_file)
+        lines += [f"{model} is on the stage", f"see it   {see}", "stop it  make stop"]
     elif delivered.until == "judged":
         lines += [f"{model} is judged; production is as it was"]
     elif delivered.until == "exported":
         lines += [f"{model} is exported"]
     print(printable("\n".join(lines), out), file=out, flush=True)
+
+
+def curl(*words: str, token_file: Path | None) -> str:
+    """Give a call of curl for a shell; the token is read by the shell, and not printed."""
+    if token_file is None:
+        return shlex.join(["curl", *words])
+    token = f"$(cat {shlex.quote(str(token_file))})"  # $( begins a quoting of its own
+    return f'curl -H "Authorization: Bearer {token}" {shlex.join(words)}'
 
 
 def shortened(path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 Channel = Literal["stage", "production"]
@@ -17,6 +18,7 @@ class Endpoint:
 
     url: str
     name: str
+    token_file: Path | None = None  # with the token that its server asks for
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from settings.errors import Surroundings, WrongInput
 from tasks.channels.backend import Endpoint
+from tasks.store.token import read_token
 
 VERSION_HEADER = "x-model-version"
 DTYPES = {"DT_FLOAT": "float32", "DT_INT64": "int64", "DT_BOOL": "bool"}
@@ -41,10 +42,10 @@ class Client:
     there, breaks off or fails raises Surroundings.
     """
 
-    def __init__(
-        self, endpoint: Endpoint, *, token: str | None = None, timeout_seconds: float = 60.0
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, *, timeout_seconds: float = 60.0) -> None:
+        """Take the endpoint, with its token; WrongInput where the file of that cannot be read."""
         self.endpoint = endpoint
+        token = read_token(endpoint.token_file) if endpoint.token_file is not None else None
         self._base = f"/v1/models/{endpoint.name}"
         self._http = httpx.Client(
             base_url=endpoint.url,
@@ -97,6 +98,12 @@ class Client:
         """Give the description of the served version: its signatures with names, types and shapes."""
         return self._json(self._ask("GET", f"{self._base}/metadata"))
 
+    def check_token(self) -> None:
+        """Raise WrongInput where the server does not let the token in; it may serve nothing yet."""
+        response = self._request("GET", self._base)
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            raise WrongInput(self._refusal(response))
+
     def _describe(self, version: int, signature: str) -> tuple[_Output, ...]:
         """Give the outputs of a signature, asked once per version: an empty list tells no type or shape."""
         key = (version, signature)
@@ -108,23 +115,32 @@ class Client:
         return self._outputs[key]
 
     def _ask(self, method: str, path: str, *, content: bytes | None = None) -> httpx.Response:
+        response = self._request(method, path, content=content)
+        if response.is_success:
+            return response
+        if response.is_client_error:
+            raise WrongInput(self._refusal(response))
+        raise Surroundings(self._refusal(response))
+
+    def _request(self, method: str, path: str, *, content: bytes | None = None) -> httpx.Response:
         try:
             try:
-                response = self._http.request(method, path, content=content)
+                return self._http.request(method, path, content=content)
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 # A kept connection that the server ended meanwhile. Asking a model twice changes nothing.
-                response = self._http.request(method, path, content=content)
+                return self._http.request(method, path, content=content)
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise Surroundings(
                 f"the model server at {self.endpoint.url} does not answer: {reason}"
             ) from error
-        if response.is_success:
-            return response
+
+    def _refusal(self, response: httpx.Response) -> str:
         message = f"{self.endpoint.url} answers {response.status_code}: {_reason(response)}"
-        if response.is_client_error:
-            raise WrongInput(message)
-        raise Surroundings(message)
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            given = self.endpoint.token_file or "not set"
+            message += f"; SERVING_TOKEN_FILE, which is {given}, has to name the file with the server's token"
+        return message
 
     def _json(self, response: httpx.Response) -> dict[str, Any]:
         try:

@@ -33,6 +33,12 @@ class Rollout:
             return None
 
     @property
+    def asks_for_token(self) -> bool:
+        """Whether the model server of the template asks for a token."""
+        pod = self.deployment["spec"]["template"].get("spec") or {}
+        return any("--token-file" in (one.get("args") or []) for one in pod.get("containers", []))
+
+    @property
     def replicas(self) -> int:
         """How many pods are wanted."""
         return int(self.deployment["spec"].get("replicas", 1))

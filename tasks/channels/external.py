@@ -13,9 +13,11 @@ from pathlib import Path
 
 from settings.errors import Stopped, Surroundings
 from tasks.channels.backend import SERVE_IMAGE_RUNTIMES, Channel, Endpoint, Serving, Wanted
+from tasks.channels.client import Client
 from tasks.channels.files import CHANNELS, ChannelFiles
 from tasks.channels.health import Refusals, has_obeyed, homes_of, shortcoming
 from tasks.channels.look import Found, answer_of
+from tasks.store.token import read_token
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,7 @@ class ExternalBackend:
         releases: Path,
         candidates: Path,
         urls: Mapping[Channel, str],
+        token_file: Path | None = None,
     ) -> None:
         """Take the folders, and for each channel its URL `http://HOST:PORT`."""
         self.folder = models_root.absolute() / CHANNELS / name
@@ -45,6 +48,7 @@ class ExternalBackend:
         self.releases = releases
         self.candidates = candidates
         self.urls = dict(urls)
+        self.token_file = token_file
 
     def put(
         self,
@@ -93,10 +97,17 @@ class ExternalBackend:
         logger.info("%s serves nothing", channel)
 
     def check(self, channel: Channel) -> None:
-        """Raise Surroundings unless the channel's server answers and has obeyed the document that is here."""
+        """Raise Surroundings unless the channel's server answers and has obeyed the document that is here.
+
+        WrongInput says that it does not let the token in.
+        """
+        if self.token_file is not None:
+            read_token(self.token_file)
         deadline = time.monotonic() + SETTLE_SECONDS
         while (found := self._look(channel)).kind == "ours":
             if self._is_settled(channel, found) or self._has_refused(channel, found):
+                with Client(self.endpoint(channel)) as client:
+                    client.check_token()
                 return
             if time.monotonic() > deadline:
                 raise Surroundings(f"{channel}: {self._unsettled(channel)}")
@@ -105,7 +116,7 @@ class ExternalBackend:
 
     def endpoint(self, channel: Channel) -> Endpoint:
         """Give where the channel answers, or would."""
-        return Endpoint(self.urls[channel], self.name)
+        return Endpoint(self.urls[channel], self.name, self.token_file)
 
     def _judge(self, channel: Channel, found: Found, wanted: Wanted | None) -> Serving:
         """Compare what was found with what is wanted."""

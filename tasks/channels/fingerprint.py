@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ SHARED = (
     "tasks/release/contract.py",
     "tasks/release/reader.py",
     "tasks/store/files.py",
+    "tasks/store/token.py",
 )
 LIBRARIES = ("ai-edge-litert", "httptools", "numpy", "orjson", "starlette", "tensorflow", "uvicorn")
 
@@ -28,7 +30,7 @@ def fingerprint(arguments: Sequence[str]) -> str:
         digest.update(f"{path.relative_to(ROOT)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
     for name in LIBRARIES:
         digest.update(f"{name} {importlib.metadata.version(name)}\0".encode())
-    digest.update("\0".join((sys.version, *arguments)).encode())
+    digest.update(os.fsencode("\0".join((sys.version, *arguments))))  # paths of whatever bytes
     return digest.hexdigest()
 
 

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from settings.errors import SlipwayError, Stopped, Surroundings
+from settings.errors import SlipwayError, Stopped, Surroundings, WrongInput
 from tasks.channels.backend import SERVE_IMAGE_RUNTIMES, Channel, Endpoint, Serving, Wanted
 from tasks.channels.cluster import Cluster, Unsteady
 from tasks.channels.deployment import DOCUMENT, Rollout, document_of
 from tasks.channels.health import Refusals, homes_of, shortcoming
 from tasks.channels.look import answer_of
 from tasks.channels.pods import Json, conditions, is_ready, trouble
+from tasks.store.token import read_token
 
 logger = logging.getLogger(__name__)
 
@@ -35,13 +36,20 @@ class KubernetesBackend:
     runtimes: tuple[str, ...] = SERVE_IMAGE_RUNTIMES
 
     def __init__(
-        self, cluster: Cluster, name: str, releases: Path, candidates: Path, rollout_seconds: float
+        self,
+        cluster: Cluster,
+        name: str,
+        releases: Path,
+        candidates: Path,
+        rollout_seconds: float,
+        token_file: Path | None = None,
     ) -> None:
         self.rollout_seconds = rollout_seconds
         self.cluster = cluster
         self.name = name
         self.releases = releases
         self.candidates = candidates
+        self.token_file = token_file
 
     def put(
         self,
@@ -89,12 +97,28 @@ class KubernetesBackend:
         logger.info("the pods of %s have ended", channel)
 
     def check(self, channel: Channel) -> None:
-        """Raise Surroundings unless the channel's Deployment is there and may be looked at."""
-        self._look(channel)
+        """Raise Surroundings unless the channel's Deployment is there and may be looked at.
+
+        WrongInput says that its pods ask for a token and this one has none, or that they ask for none.
+        """
+        if self.token_file is not None:
+            read_token(self.token_file)
+        asks = self._look(channel).asks_for_token
+        if asks and self.token_file is None:
+            raise WrongInput(
+                f"the pods of {channel} ask for a token, and this one has none: apply the manifests with the "
+                "component `token`, and register the deployments anew (make manifests deployments)"
+            )
+        if self.token_file is not None and not asks:
+            raise WrongInput(
+                f"the pods of {channel} ask for no token, and this one has {self.token_file}: apply the "
+                "manifests with the component `token`, or remove its ConfigMap serving-token"
+            )
 
     def endpoint(self, channel: Channel) -> Endpoint:
         """Give where the channel answers, or would, inside the cluster."""
-        return Endpoint(f"http://{self._deployment(channel)}.{self.cluster.namespace}.svc:{PORT}", self.name)
+        url = f"http://{self._deployment(channel)}.{self.cluster.namespace}.svc:{PORT}"
+        return Endpoint(url, self.name, self.token_file)
 
     def _judge(self, channel: Channel, rollout: Rollout) -> Serving:
         """Compare what answers with what is wanted."""

@@ -17,6 +17,7 @@ from tasks.channels.files import CHANNELS, ChannelFiles
 from tasks.channels.fingerprint import ROOT, fingerprint
 from tasks.channels.health import Refusals, has_obeyed, homes_of, shortcoming
 from tasks.channels.look import Found, look, servers_of
+from tasks.store.token import read_token
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class LocalBackend:
         candidates: Path,
         host: str,
         ports: Mapping[Channel, int],
+        token_file: Path | None = None,
     ) -> None:
         self.folder = models_root.absolute() / CHANNELS / name
         self.name = name
@@ -47,6 +49,7 @@ class LocalBackend:
         self.candidates = candidates.absolute()
         self.host = host
         self.ports = dict(ports)
+        self.token_file = token_file
 
     def put(
         self,
@@ -102,7 +105,12 @@ class LocalBackend:
         self._files(channel).forget()
 
     def check(self, channel: Channel) -> None:
-        """Raise Surroundings unless the channel's port is free or held by its own server."""
+        """Raise Surroundings unless the channel's port is free or held by its own server.
+
+        WrongInput says what is wrong with the file of the token.
+        """
+        if self.token_file is not None:
+            read_token(self.token_file)
         found = self._look(channel)
         if found.kind == "stranger":
             raise self._taken(channel, found)
@@ -121,7 +129,8 @@ class LocalBackend:
     def endpoint(self, channel: Channel) -> Endpoint:
         """Give where the channel answers, or would."""
         host = self._reachable_host()
-        return Endpoint(f"http://{f'[{host}]' if ':' in host else host}:{self.ports[channel]}", self.name)
+        url = f"http://{f'[{host}]' if ':' in host else host}:{self.ports[channel]}"
+        return Endpoint(url, self.name, self.token_file)
 
     def _judge(self, channel: Channel, found: Found, wanted: Wanted | None) -> Serving:
         """Compare what was found with what is wanted."""
@@ -225,6 +234,8 @@ class LocalBackend:
         arguments = ["--document", str(self._files(channel).document), "--releases", str(self.releases)]
         if channel == "stage":
             arguments += ["--candidates", str(self.candidates)]
+        if self.token_file is not None:
+            arguments += ["--token-file", str(self.token_file)]
         return [*arguments, "--name", self.name, "--host", self.host, "--port", str(self.ports[channel])]
 
     def _is_current(self, channel: Channel, found: Found) -> bool:

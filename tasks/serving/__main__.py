@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from settings.errors import SlipwayError, Surroundings, WrongInput
+from settings.errors import SlipwayError, Surroundings
 from tasks.serving import handover
 from tasks.serving.app import Identity, make_app
 from tasks.serving.document import place_id
 from tasks.serving.keeper import Keeper
 from tasks.serving.server import RECEIVE_SECONDS, bind, make_server, resolve
+from tasks.store.token import TokenFile
 
 logger = logging.getLogger("tasks.serving")
 
@@ -49,7 +50,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, required=True, help="port to listen on")
     parser.add_argument("--threads", type=int, default=1, help="threads per answer (default: %(default)s)")
-    parser.add_argument("--token-file", type=Path, help="ask for the token in this file (not for health)")
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        help="ask for the token in this file, which may change (not for health and metrics)",
+    )
     parser.add_argument(
         "--receive-seconds",
         type=float,
@@ -68,7 +73,8 @@ async def serve(options: argparse.Namespace) -> None:
     homes = [home.absolute() for home in (options.releases, options.candidates) if home is not None]
     keeper = Keeper(options.document.absolute(), homes, threads=options.threads)
     identity = Identity(options.name, place_id(keeper.document), options.start)
-    server = make_server(make_app(keeper, identity, token=_token(options.token_file)))
+    token = TokenFile(options.token_file.absolute()) if options.token_file is not None else None
+    server = make_server(make_app(keeper, identity, token=token))
     place = await resolve(options.host, options.port)
     listener = None
     if options.replaces is not None:
@@ -94,18 +100,6 @@ async def serve(options: argparse.Namespace) -> None:
         helper.cancel()
     await asyncio.gather(*helpers, return_exceptions=True)
     logger.info("ended after %d requests", server.server_state.total_requests)
-
-
-def _token(path: Path | None) -> bytes | None:
-    if path is None:
-        return None
-    try:
-        token = path.read_bytes().strip()
-    except OSError as error:
-        raise WrongInput(f"the token file {path} cannot be read: {error.strerror}") from error
-    if not token:
-        raise WrongInput(f"the token file {path} is empty")
-    return token
 
 
 def _end(pid: int) -> None:

@@ -23,6 +23,7 @@ from tasks.serving.limits import Admission, Gone, Refusal, check_token
 from tasks.serving.metrics import CONTENT_TYPE, Metrics
 from tasks.serving.release import Loaded
 from tasks.serving.tensors import Wrong
+from tasks.store.token import TokenFile
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class Identity:
     start: str  # what the starter gave as `--start`
 
 
-def make_app(keeper: Keeper, identity: Identity, *, token: bytes | None = None) -> ASGIApp:
+def make_app(keeper: Keeper, identity: Identity, *, token: TokenFile | None = None) -> ASGIApp:
     """Give the application that answers for one model."""
     site = _Site(keeper, identity)
     predict = _Predict(site)
@@ -184,7 +185,7 @@ class _Predict:
 class _Envelope:
     """Around everything: the token, the version in each answer, the count, and the short way to predict."""
 
-    def __init__(self, app: Starlette, predict: _Predict, token: bytes | None) -> None:
+    def __init__(self, app: Starlette, predict: _Predict, token: TokenFile | None) -> None:
         self.app = app
         self.predict = predict
         self.predict_path = f"/v1/models/{predict.site.identity.name}:predict"
@@ -208,7 +209,7 @@ class _Envelope:
 
         if self.token is not None and not watching:
             try:
-                check_token(scope, self.token)
+                check_token(scope, self.token.current())
             except Refusal as refusal:
                 await _refuse(scope["method"], path, refusal)(scope, receive, named)
                 return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,24 @@ def test_the_servers_obey_the_documents_that_the_worker_writes():
         assert options.name == "mnist"
         assert options.releases == place.registry.releases
         assert options.candidates == (place.registry.candidates if channel == "stage" else None)
+
+
+def test_a_token_is_that_of_the_servers_and_of_the_worker():
+    """With compose.token.yaml both servers ask for what is in the file that the worker reads."""
+    described = yaml.safe_load((ROOT / "docker" / "compose.token.yaml").read_text())
+    services, (secret,) = described["services"], described["secrets"]
+    assert set(services) == {"worker", "stage", "production"}
+    assert described["secrets"][secret]["file"].startswith("${SERVING_TOKEN_FILE:?")
+    places = read_places(SERVICES["worker"]["environment"] | services["worker"]["environment"], Path("/"))
+    assert places.serving_token_file == Path("/run/secrets") / secret
+    for name in services:
+        assert services[name]["secrets"] == [secret]
+    (entrypoint,) = re.findall(r"ENTRYPOINT (\[.*\])", (ROOT / "docker" / "Dockerfile").read_text())
+    words = json.loads(entrypoint)
+    for channel in ("stage", "production"):
+        assert services[channel]["entrypoint"][: len(words)] == words
+        options = [*services[channel]["entrypoint"][len(words) :], *SERVICES[channel]["command"]]
+        assert parser().parse_args(options).token_file == places.serving_token_file
 
 
 def test_every_deployment_has_a_pool_that_is_registered():

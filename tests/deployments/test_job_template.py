@@ -158,11 +158,23 @@ def test_places_are_the_environment_of_the_pod(parameters):
     assert (env["BACKEND"], env["RUNNER"]) == ("kubernetes", "local")
     assert env["NAMESPACE"] == {"fieldRef": {"fieldPath": "metadata.namespace"}}
     known = {"DATA_ROOT", "MODELS_ROOT", "BACKEND", "RUNNER", "NAMESPACE", "ROLLOUT_SECONDS"}
+    known |= {"SERVING_TOKEN_FILE"}
     assert known == VARIABLES.keys() & env.keys()
     mounts = {mount["mountPath"]: mount for mount in made["pod"]["containers"][0]["volumeMounts"]}
     for root in (env["DATA_ROOT"], env["MODELS_ROOT"]):
         assert mounts[root]["name"] == root.removeprefix("/")
         assert not mounts[root].get("readOnly")
+
+
+def test_the_token_is_there_where_the_cluster_has_one():
+    """The pod starts without one too: then it is told of no file."""
+    made = job({})
+    key = {"name": "serving-token", "key": "file", "optional": True}
+    assert made["env"]["SERVING_TOKEN_FILE"] == {"configMapKeyRef": key}
+    (mount,) = [one for one in made["pod"]["containers"][0]["volumeMounts"] if one["name"] == "token"]
+    (volume,) = [one for one in made["pod"]["volumes"] if one["name"] == "token"]
+    assert (mount["mountPath"], mount["readOnly"]) == ("/token", True)
+    assert (volume["secret"]["secretName"], volume["secret"]["optional"]) == ("serving-token", True)
 
 
 def test_a_deployment_s_own_variable_leaves_the_places():

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tasks.store.token import read_token
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -71,6 +73,27 @@ def test_another_clone_keeps_the_passwords_of_the_cluster(copy):
             assert (overlays / overlay / "auth.env").read_text() == "auth-string=slipway:theirs\n"
         assert "theirs" not in (overlays / "multi-node" / "postgres.env").read_text()
     assert stat.S_IMODE((overlays / "minikube" / "auth.env").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("present", ["", "theirs"])
+def test_a_token_is_made_once_where_its_component_is_applied(copy, present):
+    """The Secret of the cluster stays; without the component none is made."""
+    kubectl = copy / "kubectl"
+    said = copy / "said"
+    kubectl.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *"get secret serving-token"*) printf %s "{present}";; *"get secret"*) exit 1;; esac\n'
+        f'echo "$*" >> {said}\n'
+        f'case "$*" in *"create secret"*) cat > {copy}/token;; esac\n'
+    )
+    kubectl.chmod(0o755)
+    make(copy, "manifests", f"KUBECTL={kubectl}")
+    assert "serving-token" not in said.read_text()
+    make(copy, "manifests", f"KUBECTL={kubectl}", "COMPONENTS=token", "NAMESPACE=mine")
+    created = "-n mine create secret generic serving-token --from-file=token=/dev/stdin"
+    assert said.read_text().count(created) == (0 if present else 1)
+    if not present:
+        assert len(read_token(copy / "token")) == 32
 
 
 def annotations(folder: Path) -> dict[str, dict[str, str]]:

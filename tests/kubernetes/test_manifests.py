@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 import yaml
 
+from tasks.serving.__main__ import parser
 from tests.kubernetes.manifests import (
     COMPONENTS,
     NAMESPACE,
@@ -145,6 +147,27 @@ def test_versions_and_replicas_are_left_to_deliveries(case):
             if mount["name"] == "models"
         ]
         assert models["readOnly"] is True
+
+
+def test_the_token_is_that_of_the_servers_and_of_the_runs():
+    """Both channels ask for it, a run reads the same Secret, and no manifest holds it."""
+    objects = build("components/token", NAMESPACE)
+    (told,) = [one for one in of_kind(objects, "ConfigMap") if one["metadata"]["name"] == "serving-token"]
+    assert not [one for one in of_kind(objects, "Secret") if one["metadata"]["name"] == "serving-token"]
+    flow = flow_job()["spec"]["template"]["spec"]
+    (variable,) = [one for one in flow["containers"][0]["env"] if one["name"] == "SERVING_TOKEN_FILE"]
+    reference = variable["valueFrom"]["configMapKeyRef"]
+    path = Path(told["data"][reference["key"]])
+    assert reference["name"] == told["metadata"]["name"]
+    pods = [workloads(objects)[f"mnist-{channel}"]["spec"] for channel in ("stage", "production")]
+    for pod in (flow, *pods):
+        mounts = {one["mountPath"]: one["name"] for one in pod["containers"][0]["volumeMounts"]}
+        (volume,) = [one for one in pod["volumes"] if one["name"] == mounts[str(path.parent)]]
+        assert volume["secret"]["secretName"] == "serving-token"
+    for pod in pods:
+        assert parser().parse_args(pod["containers"][0]["args"]).token_file == path
+    without = workloads(build("overlays/minikube", NAMESPACE))
+    assert "--token-file" not in without["mnist-production"]["spec"]["containers"][0]["args"]
 
 
 def test_many_nodes_reach_the_volumes():

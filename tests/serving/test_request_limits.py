@@ -7,6 +7,7 @@ import json
 import re
 import socket
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 import httpx
 import numpy as np
@@ -17,6 +18,7 @@ from tasks.channels.backend import Endpoint
 from tasks.channels.client import Client
 from tasks.serving import limits
 from tasks.serving.limits import Admission, Refusal
+from tasks.store.files import write_bytes
 
 PREDICT = "/v1/models/mnist:predict"
 MIB = 1024 * 1024
@@ -210,10 +212,35 @@ def test_a_client_with_the_token_is_let_in(start, tmp_path):
     (tmp_path / "token").write_text("secret")
     server = start("--token-file", str(tmp_path / "token"))
     endpoint = Endpoint(str(server.http.base_url), "mnist")
-    with Client(endpoint, token="secret") as client:
+    with Client(replace(endpoint, token_file=tmp_path / "token")) as client:
         assert client.predict(np.zeros((1, 28, 28))).version == 1
-    with Client(endpoint) as client, pytest.raises(WrongInput, match="answers 401: a token is needed"):
-        client.status()
+        client.check_token()
+    needed = "answers 401: a token is needed.*SERVING_TOKEN_FILE, which is not set, has to name the file"
+    with Client(endpoint) as client:
+        for ask in (client.status, client.check_token):
+            with pytest.raises(WrongInput, match=needed):
+                ask()
+
+
+def test_a_token_that_was_changed_is_asked_for_at_once(start, tmp_path):
+    """Without a new start: the new one is let in and the old one is not; a damaged file changes nothing."""
+    path = tmp_path / "token"
+    path.write_text("first")
+    server = start("--token-file", str(path))
+
+    def statuses(*tokens: str) -> list[int]:
+        return [
+            server.http.get("/v1/models/mnist", headers={"authorization": f"Bearer {token}"}).status_code
+            for token in tokens
+        ]
+
+    assert statuses("first", "second") == [200, 401]
+    write_bytes(path, b"second\n")
+    assert statuses("first", "second") == [401, 200]
+    for damage in (lambda: write_bytes(path, b""), path.unlink):
+        damage()
+        assert statuses("first", "second") == [401, 200]
+    assert f"the token file {path} is empty; the token of before is asked for" in server.log.read_text()
 
 
 @pytest.mark.parametrize("content", [None, "\n"], ids=["missing", "empty"])

@@ -27,6 +27,21 @@ def test_defaults_are_below_the_folder(tmp_path: Path) -> None:
     assert places.production_url == "http://127.0.0.1:8501"
 
 
+def test_the_file_of_the_token(tmp_path: Path) -> None:
+    """Absolute, and no folder; whether there is a token in it, its readers say."""
+    assert read_places({}, tmp_path).serving_token_file is None
+    places = read_places({"SERVING_TOKEN_FILE": "token"}, tmp_path)
+    assert places.serving_token_file == tmp_path / "token"
+    for wrong, why in (
+        ("", ", not a file"),
+        (".", ": a folder, not a file"),
+        ("~nobody-here/x", ": .*home"),
+        ("x" * 300, ": .*too long"),
+    ):
+        with pytest.raises(WrongInput, match=f"^environment: SERVING_TOKEN_FILE is '.*{why}"):
+            read_places({"SERVING_TOKEN_FILE": wrong}, tmp_path)
+
+
 def test_every_place_has_a_variable() -> None:
     """The table of variables names each place once."""
     assert sorted(VARIABLES.values()) == sorted(Places.model_fields)
