@@ -17,12 +17,15 @@ found=$$($(PYTHON) -c 'import sys; print("Python %d.%d" % sys.version_info[:2])'
 	{ echo "Python 3.11 is needed: $(PYTHON) is $$found (make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }
 endef
 
-# uv installs in a fraction of pip's time. It is asked at the index that pip is told to use; where it fails, as behind
-# something that only pip is told of, pip installs.
+# uv installs a lock in a fraction of pip's time. It is asked at the index that pip is told to use; where it fails, as
+# behind something that only pip is told of, pip installs. For pip the lock is a constraint too: else it looks at the
+# newest version of what another package asks for with extras, finds no hash of it, and ends.
 define INSTALL
 index=$$($(PIP) config list | sed -n "s/^.*[.]index-url='\(.*\)'$$/\1/p" | tail -n 1); \
-{ [ -x $(BIN)/uv ] && $(BIN)/uv pip install --system-certs --python $(BIN)/python $${index:+--default-index "$$index"} $(1); } || \
-	{ echo "uv cannot be had here: pip installs, which takes minutes"; $(PIP) install --progress-bar on $(1); }
+{ [ -x $(BIN)/uv ] && $(BIN)/uv pip install --system-certs --python $(BIN)/python \
+	$${index:+--default-index "$$index"} --require-hashes -r $(1); } || \
+	{ echo "uv cannot be had here: pip installs, which takes minutes"; \
+	$(PIP) install --progress-bar on --require-hashes -r $(1) -c $(1); }
 endef
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -33,12 +36,12 @@ $(VENV)/runtime.stamp: requirements.lock requirements-uv.lock pyproject.toml
 	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || \
 		{ echo "$(PYTHON) -m venv --clear $(VENV)"; $(PYTHON) -m venv --clear $(VENV); }
 	$(PIP) install --only-binary :all: --require-hashes -r requirements-uv.lock || rm -f $(BIN)/uv
-	@$(call INSTALL,--require-hashes -r requirements.lock)
-	@$(call INSTALL,--no-deps --no-build-isolation -e .)
+	@$(call INSTALL,requirements.lock)
+	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/test.stamp: requirements-test.lock $(VENV)/runtime.stamp
-	@$(call INSTALL,--require-hashes -r requirements-test.lock)
+	@$(call INSTALL,requirements-test.lock)
 	@touch $@
 
 env: $(VENV)/runtime.stamp ## make the environment
@@ -80,9 +83,8 @@ docs: env ## write docs/settings.md from the models of the settings
 
 SERVE_NEEDS := ai-edge-litert httptools numpy orjson starlette uvicorn # what the model server's image holds
 
-# With extras: without them pip takes the newest of what another package asks for with extras, and finds no hash.
 COMPILE := UV_CUSTOM_COMPILE_COMMAND="make lock" build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --no-strip-extras
+	--generate-hashes
 
 lock: ## resolve the dependencies anew
 	@$(CHECK_PYTHON)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
 import subprocess
+import sys
+import zipfile
 from collections.abc import Callable
-from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 MAKEFILE = ROOT / "Makefile"
@@ -62,9 +62,10 @@ def make(tmp_path: Path) -> Make:
     # These tests may themselves be run by make, whose options are not meant for another one.
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+        command = ["make", *arguments]
         return subprocess.run(
-            ["make", *arguments], cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+            command, cwd=tmp_path, env=environ | more, capture_output=True, text=True, check=False
         )
 
     return run
@@ -114,20 +115,19 @@ def stand_ins(tmp_path: Path) -> str:
 
 
 UV_ITSELF = "pip install --only-binary :all: --require-hashes -r requirements-uv.lock"
-LOCKED = "--require-hashes -r requirements.lock"
-PROJECT = "--no-deps --no-build-isolation -e ."
-UV_IN_PLACE = "uv pip install --system-certs --python .venv/bin/python"
-BY_UV = [
-    f"{UV_IN_PLACE} --default-index https://mirror.example/simple {words}" for words in (LOCKED, PROJECT)
-]
-BY_PIP = [f"pip install --progress-bar on {words}" for words in (LOCKED, PROJECT)]
+BY_UV = (
+    "uv pip install --system-certs --python .venv/bin/python --default-index https://mirror.example/simple"
+    " --require-hashes -r requirements.lock"
+)
+BY_PIP = "pip install --progress-bar on --require-hashes -r requirements.lock -c requirements.lock"
+PROJECT = "pip install --no-deps --no-build-isolation -e ."
 
 
 def test_uv_installs_what_is_locked(make, stand_ins, tmp_path):
     """pip gets uv alone, by its hash; uv is asked for the rest where pip would look."""
     done = make("env", stand_ins)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "log").read_text().splitlines() == ["-m venv --clear .venv", UV_ITSELF, *BY_UV]
+    assert (tmp_path / "log").read_text().splitlines() == ["-m venv --clear .venv", UV_ITSELF, BY_UV, PROJECT]
     assert "minutes" not in done.stdout
 
 
@@ -136,7 +136,12 @@ def test_where_uv_cannot_be_had_pip_installs(make, stand_ins, tmp_path):
     (tmp_path / "no-uv").touch()
     done = make("env", stand_ins)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "log").read_text().splitlines() == ["-m venv --clear .venv", UV_ITSELF, *BY_PIP]
+    assert (tmp_path / "log").read_text().splitlines() == [
+        "-m venv --clear .venv",
+        UV_ITSELF,
+        BY_PIP,
+        PROJECT,
+    ]
     assert "uv cannot be had here: pip installs, which takes minutes\n" in done.stdout
 
 
@@ -146,7 +151,7 @@ def test_where_uv_fails_pip_installs(make, stand_ins, tmp_path):
     done = make("env", stand_ins)
     assert done.returncode == 0, done.stderr
     steps = (tmp_path / "log").read_text().splitlines()[2:]
-    assert steps == [BY_UV[0], BY_PIP[0], BY_UV[1], BY_PIP[1]]
+    assert steps == [BY_UV, BY_PIP, PROJECT]
 
 
 def test_a_half_made_environment_is_made_anew(make, stand_ins, tmp_path):
@@ -184,25 +189,44 @@ def test_another_python_is_refused_before_anything_is_made(make, tmp_path, targe
     assert set(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("lock", LOCKS)
-def test_pip_too_takes_the_locks(lock):
-    """A name that one package asks for with extras is locked with them.
+def write_wheel(folder: Path, name: str, version: str, *needs: str) -> str:
+    """Write a wheel with nothing in it but what it needs; give its line of a lock."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as wheel:
+        about = f"{name}-{version}.dist-info"
+        lines = [f"Name: {name}", f"Version: {version}", *(f"Requires-Dist: {need}" for need in needs)]
+        wheel.writestr(f"{about}/METADATA", "\n".join(["Metadata-Version: 2.1", *lines]))
+        wheel.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{about}/RECORD", "")
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
 
-    Else pip looks at the newest version, finds it without a hash, and ends, while uv goes on.
-    """
-    text = (ROOT / lock).read_text()
-    locked = {
-        canonicalize_name(one[0]): one[1] or "" for one in re.findall(r"^([\w.-]+)(\[.+\])?==", text, re.M)
-    }
-    wanted = [
-        Requirement(one)
-        for installed in distributions()
-        if canonicalize_name(installed.name) in locked
-        for one in installed.requires or []
+
+# Builds the project: its wheel is there.
+BACKEND = """
+import shutil
+
+def build_editable(folder, *more):
+    return shutil.copy("project-1-py3-none-any.whl", folder).rpartition("/")[2]
+"""
+
+
+def test_pip_takes_a_lock_that_is_not_of_the_newest(make, tmp_path):
+    """The real pip, where one package asks for extras of another, of which a newer version is there."""
+    lines = [
+        write_wheel(tmp_path, "first", "1", "wanted"),
+        write_wheel(tmp_path, "second", "1", "wanted[more]"),
+        write_wheel(tmp_path, "wanted", "1"),
     ]
-    for one in wanted:
-        # `extra` is that of the package that asks: what is in the lock was asked for.
-        asked = one.extras and (one.marker is None or one.marker.evaluate({"extra": ""}))
-        if asked and canonicalize_name(one.name) in locked:
-            have = set(re.findall(r"[\w-]+", locked[canonicalize_name(one.name)]))
-            assert one.extras <= have, f"{one} is locked as {one.name}{locked[canonicalize_name(one.name)]}"
+    write_wheel(tmp_path, "wanted", "2")
+    (tmp_path / "requirements.lock").write_text("".join(lines))
+    (tmp_path / "requirements-uv.lock").write_text(f"uv==1 --hash=sha256:{'0' * 64}\n")
+    write_wheel(tmp_path, "project", "1")
+    (tmp_path / "backend.py").write_text(BACKEND)
+    (tmp_path / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    )
+    python = Path(sys.base_prefix) / "bin" / "python3.11"
+    done = make("env", f"PYTHON={python}", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    installed = {path.name for path in tmp_path.glob(".venv/lib/python3.11/site-packages/*.dist-info")}
+    assert {"first-1.dist-info", "second-1.dist-info", "wanted-1.dist-info"} <= installed
