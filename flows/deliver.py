@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict
 from flows.logs import set_up_logs
 from settings.command_line import Until
 from settings.delivery import Delivery, contradictions
-from settings.errors import GateFailed, WrongInput
+from settings.errors import GateFailed, NotPromoted, Overruled, WrongInput
 from settings.hyperparameters import (
     ClassifierSettings,
     ConceptSettings,
@@ -34,6 +34,7 @@ from settings.hyperparameters import (
     ServingSettings,
 )
 from settings.places import read_places
+from tasks.actor import actor
 from tasks.channels.rollout import bring_back
 from tasks.export import export
 from tasks.fetch import gather
@@ -41,7 +42,8 @@ from tasks.judge import champion_of, judge
 from tasks.judging.receipt import Outcome
 from tasks.judging.verdict import load_verdict
 from tasks.prepare import prepare
-from tasks.promote import promote, refusal
+from tasks.production import decision_against, look_at
+from tasks.promote import promote, refusal, standing
 from tasks.report import report
 from tasks.stage import stage
 from tasks.steps import verdict_key
@@ -77,10 +79,12 @@ def deliver(
     serving: ServingSettings = DEFAULTS.serving,
     until: Until = "promoted",
     force: bool = False,
+    why: str = "",
 ) -> Delivered:
     """Train a classifier and a concept, export, stage, judge, and promote what passes every gate.
 
-    `until` stops earlier; `force` promotes in spite of a failed gate, and the history says who did it.
+    `until` stops earlier. `force` promotes in spite of a failed gate, or of a rollback that took the version
+    back; the history says who did it, and `why`.
     """
     set_up_logs()
     logger = get_run_logger()
@@ -89,7 +93,7 @@ def deliver(
         raise WrongInput("\n".join(wrong))
     settings = delivery.model_dump(mode="json")
     logger.info("settings: %s", settings)
-    place = open_workplace(read_places(os.environ, Path.cwd()), serving.name)
+    place = open_workplace(read_places(os.environ, Path.cwd()), serving.name, actor())
     timeline = Timeline()
     done = Delivered(name=serving.name, until=until)
 
@@ -98,6 +102,7 @@ def deliver(
         run_lock(place.store.models_root, what="a delivery", should_stop=should_stop),
     ):
         prepare(place, delivery)
+        seen = look_at(place)  # what an operator does to production from here on stands
         if until != "promoted":
             bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
         with data_lock(place.store.data_root, should_stop=should_stop):
@@ -141,15 +146,26 @@ def deliver(
                     place.backend.remove("stage")
 
         decided = load_verdict(place.store.folder(verdict))
+        message = decided.message()
+        against = decision_against(place, version, release.digest)
         outcome: Outcome = "judged" if until == "judged" else "promoted"
+        refused: NotPromoted | None = None
         if not decided.passed:
-            outcome = "forced" if force and until == "promoted" else "refused"
+            outcome, refused = "refused", GateFailed(refusal(place, version, message))
+        elif against and until == "promoted":
+            outcome, refused = "taken back", Overruled(standing(place, version, against))
+        if refused and force and until == "promoted":
+            outcome, refused = "forced", None
         url = None
         if outcome in ("promoted", "forced"):
-            promotion = timeline.run(
-                promote, place, version, judging, serving, decided.message(), champion, outcome == "forced"
-            )
-            url = promotion.url
+            reason = "; ".join(filter(None, (message, against, why)))
+            try:
+                promotion = timeline.run(
+                    promote, place, version, judging, serving, reason, champion, outcome == "forced", seen
+                )
+                url = promotion.url
+            except Overruled as overtaken:
+                outcome, refused = "overtaken", overtaken
         else:
             bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
         receipt = timeline.run(
@@ -158,6 +174,7 @@ def deliver(
         done = done.model_copy(
             update={"production_url": url, "receipt": receipt.folder, "timeline": tuple(timeline.entries)}
         )
-        if outcome == "refused":
-            raise GateFailed(refusal(place, version, decided.message()), done)
+        if refused is not None:
+            refused.outcome = done
+            raise refused
         return done

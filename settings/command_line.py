@@ -25,11 +25,11 @@ Until = Literal["exported", "staged", "judged", "promoted"]
 
 COLUMNS = 98
 HELP_COLUMN = 40
-RUN_OPTIONS = ("help", "config", "until", "force")
+RUN_OPTIONS = ("help", "config", "until", "force", "why")
 ORIGIN = "command line"
 EXIT_CODES = {
     0: "done",
-    1: "a gate failed; production is as it was",
+    1: "a gate failed, or an operator's decision stands in the way; production is as it was",
     2: "wrong input",
     3: "the surroundings: network, disk, port, cluster",
     130: "interrupted, by Ctrl-C or SIGTERM; the next run goes on from what was done",
@@ -44,6 +44,7 @@ class CommandLine:
     config: str | None
     until: Until
     force: bool
+    why: str = ""
 
 
 def read_arguments(arguments: Sequence[str], program: str, problems: list[str]) -> CommandLine:
@@ -62,7 +63,7 @@ def read_arguments(arguments: Sequence[str], program: str, problems: list[str]) 
     given = tuple(
         Given(name, values[name], f"{ORIGIN}: --{name}") for name in HYPERPARAMETERS if name in values
     )
-    return CommandLine(given, values["config"], cast(Until, values["until"]), values["force"])
+    return CommandLine(given, values["config"], cast(Until, values["until"]), values["force"], values["why"])
 
 
 def build_parser(program: str) -> argparse.ArgumentParser:
@@ -99,7 +100,13 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     run.add_argument(
         "--force",
         action="store_true",
-        help=_wrapped("promote in spite of a failed gate; recorded in the history with the user's name"),
+        help=_wrapped(
+            "promote in spite of a failed gate, or of a rollback that took the version back; recorded in the "
+            "history with the user's name"
+        ),
+    )
+    run.add_argument(
+        "--why", metavar="TEXT", default="", help="the reason of a promotion or of --force, for the history"
     )
     for stage, model in STAGES.items():
         about = textwrap.fill(inspect.getdoc(model) or "", COLUMNS - 2)

@@ -12,14 +12,22 @@ class SlipwayError(Exception):
     exit_code = 3
 
 
-class GateFailed(SlipwayError):  # noqa: N818
-    """The candidate did not pass a gate; production is as it was."""
+class NotPromoted(SlipwayError):  # noqa: N818
+    """The version does not go into production, in which nothing was changed for it."""
 
     exit_code = 1
 
     def __init__(self, message: str, outcome: object = None) -> None:
         super().__init__(message)
         self.outcome = outcome  # what the delivery did until then
+
+
+class GateFailed(NotPromoted):
+    """The candidate did not pass a gate."""
+
+
+class Overruled(NotPromoted):
+    """An operator has decided otherwise: took the version back, or changed production meanwhile."""
 
 
 class WrongInput(SlipwayError):  # noqa: N818

@@ -32,6 +32,7 @@ class Resolved:
     places: Places
     until: Until
     force: bool
+    why: str
     origins: Mapping[str, str]
 
 
@@ -60,7 +61,7 @@ def resolve(
     places = resolve_places(environ, dotenv, folder, problems)
     if problems or delivery is None or places is None:
         refuse(problems)
-    return Resolved(delivery, places, line.until, line.force, origins)
+    return Resolved(delivery, places, line.until, line.force, line.why, origins)
 
 
 def _config(wanted: str | None, folder: Path, problems: list[str]) -> list[Given]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from prefect import task
 
-from settings.errors import Surroundings
 from settings.hyperparameters import DataSettings, JudgingSettings, ServingSettings
 from tasks.caching import ArtifactPolicy
 from tasks.channels.client import Client
@@ -18,18 +18,20 @@ from tasks.judging.scoring import score_sets
 from tasks.judging.verdict import load_verdict
 from tasks.models.loading import load_tensorflow
 from tasks.release.reader import Release
-from tasks.stage import wanted
 from tasks.steps import scores_key, verdict_key
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
-from tasks.workplace import Workplace
+from tasks.workplace import Workplace, wanted
+
+logger = logging.getLogger(__name__)
 
 
 def champion_of(place: Workplace, version: int) -> tuple[int, str] | tuple[None, None]:
     """Give the version that a candidate is compared with, and its digest: the one in production, if any.
 
     For the version that is itself in production, it is the one that it was compared with when it got there,
-    so an unchanged delivery is not judged anew.
+    so an unchanged delivery is not judged anew. Of one that was removed by hand nothing can be asked: it is
+    stepped over, to the one that was in production before it.
     """
     registry, history = place.registry, place.registry.history
     champion = place.version_in_production() or None
@@ -37,15 +39,24 @@ def champion_of(place: Workplace, version: int) -> tuple[int, str] | tuple[None,
         promoted = history.last("promoted", version)
         served = history.served()  # without the version, where a run was killed right after its rollout
         champion = promoted.champion if promoted else next(iter(served[-1:]), None)
-    exported = history.last("exported", champion) if champion is not None else None
-    if exported is None:
+    if champion is None:
         return (None, None)
-    if exported.version not in registry.versions():
-        raise Surroundings(
-            f"version {exported.version}, which a candidate is compared with, is not in {registry.releases}: "
-            "put it back there, or deliver with --judging.champion false"
+    served = [each for each in history.served() if each != version]
+    before = served[: served.index(champion)] if champion in served else served
+    there = registry.versions()
+    for each in (champion, *reversed(before)):
+        exported = history.last("exported", each)
+        if exported is None:
+            return (None, None)
+        if each in there:
+            return (each, exported.digest)
+        logger.warning(
+            "version %s, which version %s would be compared with, was removed from %s: it is stepped over",
+            each,
+            version,
+            registry.releases,
         )
-    return (exported.version, exported.digest)
+    return (None, None)
 
 
 @task(

@@ -32,9 +32,21 @@ def prepare(place: Workplace, delivery: Delivery) -> None:
     check_roles(delivery.data, {})
     check_runtime(place.backend, delivery.serving)
     sweep(place.store)
+    mend_releases(place)
     for channel in ("stage", "production"):
         place.backend.check(channel)
     check_disk(place.store, delivery.data, count_weights(delivery.classifier, delivery.concept))
+
+
+def mend_releases(place: Workplace) -> None:
+    """Move what a killed run left among the releases back among the candidates."""
+    serving = place.backend.current("production")
+    if serving is not None and serving.wanted is None:
+        return  # its document cannot be read: what is wanted there is not known
+    with place.registry.lock():
+        document = place.backend.document("production")
+        served = {serving.version if serving else 0, document.version if document else 0}
+        place.registry.take_leftovers_back(served)
 
 
 def check_runtime(backend: Backend, serving: ServingSettings) -> None:

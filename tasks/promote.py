@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from pydantic import BaseModel, ConfigDict
 
 from settings.hyperparameters import JudgingSettings, ServingSettings
-from tasks.channels.rollout import roll_out
-from tasks.release.history import EventName, History
-from tasks.stage import wanted
-from tasks.stopping import should_stop
+from tasks.production import Promotion, Seen, bring, was_forced
 from tasks.workplace import Workplace
-
-logger = logging.getLogger(__name__)
-
-
-class Promotion(BaseModel):
-    """What a promotion did."""
-
-    model_config = ConfigDict(frozen=True)
-
-    version: int
-    url: str
-    changed: bool  # False: production served the version already, and was only probed
-
-
-def was_forced(history: History, version: int) -> bool:
-    """Tell whether the last promotion of a version was a forced one."""
-    promoted = history.last("promoted", version)
-    return promoted is not None and promoted.forced
 
 
 def refusal(place: Workplace, version: int, message: str) -> str:
@@ -45,6 +21,16 @@ def refusal(place: Workplace, version: int, message: str) -> str:
     return f"version {version} fails its gates and stays in production{forced}: {message}"
 
 
+def standing(place: Workplace, version: int, against: str) -> str:
+    """Say that an operator's decision `against` a version stands, what production serves, and the ways on."""
+    present = place.version_in_production()
+    serves = f"production serves version {present}" if present else "production serves nothing"
+    return (
+        f"version {version} is not promoted again: {against}; {serves}; deliver another version, go back to "
+        f"this one (slipway rollback --to {version}), or deliver with --force"
+    )
+
+
 @task(name="promote", task_run_name="promote", cache_policy=NO_CACHE, persist_result=False)
 def promote(
     place: Workplace,
@@ -54,25 +40,20 @@ def promote(
     why: str,
     champion: int | None,
     forced: bool,
-    event: EventName = "promoted",
+    seen: Seen,
 ) -> Promotion:
-    """Give production's endpoint, which serves `version` and answered its golden images."""
-    endpoint, changed = roll_out(
-        place.backend,
-        place.registry,
-        wanted(version, serving),
-        deadline_seconds=place.backend.rollout_seconds,
-        rtol=judging.parity_rtol,
-        atol=judging.parity_atol,
-        should_stop=should_stop,
+    """Give production's endpoint, which serves `version` and answered its golden images.
+
+    Raises Overruled where production was changed since it was `seen`.
+    """
+    return bring(
+        place,
+        version,
+        judging,
+        serving,
+        event="promoted",
+        why=why,
+        champion=champion,
+        forced=forced,
+        seen=seen,
     )
-    history = place.registry.history
-    # A run that was killed after the rollout left no line: neither of its version, nor of the way back from
-    # there. Who forced what is served already is told too.
-    unknown = history.served()[-1:] != [version] or (changed and event == "rolled back")
-    if unknown or (forced and not was_forced(history, version)):
-        digest = place.registry.digest(version)
-        history.append(event, version, digest, why, champion=champion, forced=forced)
-    verb = "is now" if changed else "was already"
-    logger.info("version %s %s in production at %s", version, verb, endpoint.url)
-    return Promotion(version=version, url=endpoint.url, changed=changed)

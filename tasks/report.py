@@ -17,7 +17,6 @@ from tasks.datasets.catalogue import find
 from tasks.fetch import Gathered
 from tasks.judging.receipt import RECEIPT, Outcome, write_receipt
 from tasks.judging.verdict import load_verdict
-from tasks.release.history import this_user
 from tasks.release.reader import Release
 from tasks.store.artifacts import Artifact
 from tasks.store.files import aside, read_json, write_json
@@ -75,7 +74,7 @@ def report(
             datasets=datasets(place, gathered),
             stages=[asdict(entry) for entry in timeline.entries],
             settings=settings,
-            forced_by=this_user() if outcome == "forced" else None,
+            forced_by=place.who if outcome == "forced" else None,
         )
         write_page(temporary, receipt, place.store.folder(verdict))
         golden = Release(place.registry.folder(version)).golden["imgs"]

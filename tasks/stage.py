@@ -9,22 +9,11 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from settings.hyperparameters import ServingSettings
-from tasks.channels.backend import Wanted
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
-from tasks.workplace import Workplace
+from tasks.workplace import Workplace, wanted
 
 logger = logging.getLogger(__name__)
-
-
-def wanted(version: int, serving: ServingSettings) -> Wanted:
-    """Give the document of a channel that serves a version."""
-    return Wanted(
-        version=version,
-        runtime=serving.runtime,
-        max_request_mib=serving.max_request_mib,
-        max_images=serving.max_images,
-    )
 
 
 class Staged(BaseModel):

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from settings.errors import Surroundings
+from settings.hyperparameters import ServingSettings
 from settings.places import Places, Runner
-from tasks.channels.backend import Backend
+from tasks.channels.backend import Backend, Wanted
 from tasks.channels.cluster import Cluster
 from tasks.channels.external import ExternalBackend
 from tasks.channels.kubernetes import KubernetesBackend
 from tasks.channels.local import LocalBackend
 from tasks.datasets.catalogue import CATALOGUE
+from tasks.release.history import account
 from tasks.release.registry import Registry
 from tasks.store.store import Store
 
@@ -28,6 +30,11 @@ class Workplace:
     backend: Backend
     runner: Runner
     local_folders: tuple[Path, ...]  # searched for published files before any source is asked
+
+    @property
+    def who(self) -> str:
+        """Who does what this run does, for the history and the receipts."""
+        return self.registry.who or account()
 
     def version_in_production(self) -> int:
         """Give the version that production serves, or is meant to; 0 where that is none.
@@ -63,13 +70,27 @@ def make_roots(places: Places) -> None:
             ) from error
 
 
-def open_workplace(places: Places, name: str) -> Workplace:
-    """Give the workplace for the model `name`; nothing is made or started yet."""
+def wanted(version: int, serving: ServingSettings) -> Wanted:
+    """Give the document of a channel that serves a version."""
+    return Wanted(
+        version=version,
+        runtime=serving.runtime,
+        max_request_mib=serving.max_request_mib,
+        max_images=serving.max_images,
+    )
+
+
+def open_workplace(places: Places, name: str, who: str = "") -> Workplace:
+    """Give the workplace for the model `name`; nothing is made or started yet.
+
+    `who` is the one who acts, where that is another than the account of this process.
+    """
     registry = Registry(
         name=name,
         releases=places.release_home(name),
         candidates=places.models_root / "candidates" / name,
         receipts=places.models_root / "receipts" / name,
+        who=who,
     )
     store = Store(
         data_root=places.data_root,
@@ -90,6 +111,7 @@ def open_backend(places: Places, registry: Registry) -> Backend:
             registry.candidates,
             places.rollout_seconds,
             places.serving_token_file,
+            registry.lock,
         )
     if places.backend == "external":
         return ExternalBackend(
@@ -99,6 +121,7 @@ def open_backend(places: Places, registry: Registry) -> Backend:
             candidates=registry.candidates,
             urls={"stage": places.stage_url, "production": places.production_url},
             token_file=places.serving_token_file,
+            lock=registry.lock,
         )
     return LocalBackend(
         models_root=places.models_root,
@@ -108,4 +131,5 @@ def open_backend(places: Places, registry: Registry) -> Backend:
         host=places.host,
         ports={"stage": places.stage_port, "production": places.production_port},
         token_file=places.serving_token_file,
+        lock=registry.lock,
     )

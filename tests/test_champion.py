@@ -66,6 +66,25 @@ def test_before_the_first_promotion_there_is_none(place):
     assert champion_of(empty, 1) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("version", "serving", "removed", "champion"),
+    [
+        (3, 3, (2,), 1),  # an unchanged delivery
+        (4, 3, (3,), 2),  # what production serves from memory
+        (3, 3, (1, 2), None),
+    ],
+)
+def test_a_version_removed_by_hand_is_stepped_over(place, caplog, version, serving, removed, champion):
+    """The one that was in production before it is asked instead, and the log says so."""
+    here = place(serving)
+    for each in removed:
+        (here.registry.candidates / str(each)).rmdir()
+    expected = (champion, f"digest {champion}") if champion else (None, None)
+    assert champion_of(here, version) == expected
+    named = [f"version {each}, which version {version} would be compared with" for each in removed[::-1]]
+    assert [told.partition(", was removed")[0] for told in caplog.messages] == named
+
+
 def test_a_refusal_says_whether_the_version_is_in_production(place):
     """The channel tells, not the history: version 3 was put back to 2 by hand."""
     assert refusal(place(3), 3, "why") == "version 3 fails its gates and stays in production: why"

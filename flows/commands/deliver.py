@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.commands.engine import ready_prefect
-from settings.errors import GateFailed
+from settings.errors import NotPromoted
 from settings.sources import Resolved, resolve
 from tasks.datasets.roles import check_roles
 from tasks.steps import read_code
@@ -33,7 +33,7 @@ def run(arguments: Sequence[str]) -> int:
 
         try:
             delivered = deliver(**parameters(resolved))
-        except GateFailed as failed:
+        except NotPromoted as failed:
             if failed.outcome is not None:
                 say(cast("Delivered", failed.outcome), resolved.places.serving_token_file)
             raise
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
 def parameters(resolved: Resolved) -> dict[str, Any]:
     """Give the parameters of the flow: one per stage, and how far to go."""
     stages = {name: getattr(resolved.delivery, name) for name in type(resolved.delivery).model_fields}
-    return {**stages, "until": resolved.until, "force": resolved.force}
+    return {**stages, "until": resolved.until, "force": resolved.force, "why": resolved.why}
 
 
 def say(delivered: Delivered, token_file: Path | None) -> None:

@@ -1,4 +1,7 @@
-"""`slipway rollback`: puts an earlier version back into production."""
+"""`slipway rollback`: puts an earlier version back into production, at once and without Prefect.
+
+An emergency waits neither for a delivery that runs nor for a server that would only watch.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.commands.arguments import add_name, settings_of
-from flows.commands.engine import ready_prefect
 from settings.places import read_places
+from tasks.rollback import go_back
+from tasks.stopping import stop_in_order
 from tasks.workplace import open_workplace
 
 
@@ -17,7 +21,9 @@ def run(arguments: Sequence[str]) -> int:
     """Roll back; raises SlipwayError."""
     parser = argparse.ArgumentParser(
         prog="slipway rollback",
-        description="Put an earlier version back into production, and probe it there.",
+        description="Put an earlier version back into production, and probe it there: at once, also while a "
+        "delivery runs, and without Prefect. The versions that it takes out of production are not promoted "
+        "again by a delivery without --force.",
     )
     parser.add_argument(
         "--to",
@@ -25,15 +31,13 @@ def run(arguments: Sequence[str]) -> int:
         metavar="VERSION",
         help="default: the one before the present",
     )
-    parser.add_argument("--why", default="", help="a reason for the history")
+    parser.add_argument("--why", default="", help="the reason, for the history")
     add_name(parser)
     options = parser.parse_args(arguments)
     places, settings = read_places(os.environ, Path.cwd()), settings_of(options)
-    open_workplace(places, settings.serving.name)  # a backend may not work from here
-    with ready_prefect(places.models_root, "a rollback"):
-        from flows.rollback import rollback
-
-        done = rollback(options.to or 0, options.why, settings.judging, settings.serving)
+    place = open_workplace(places, settings.serving.name)
+    with stop_in_order():
+        done = go_back(place, options.to or 0, options.why, settings.judging, settings.serving)
     verb = "is" if done.changed else "was already"
     print(f"version {done.version} of {options.name} {verb} in production at {done.url}")
     return 0

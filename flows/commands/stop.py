@@ -9,7 +9,6 @@ from pathlib import Path
 from flows.commands.arguments import add_name, workplace_of
 from tasks.channels.backend import Channel
 from tasks.channels.files import CHANNELS
-from tasks.store.lock import run_lock
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -25,19 +24,18 @@ def run(arguments: Sequence[str]) -> int:
     place = workplace_of(options)
     channels: tuple[Channel, ...] = ("stage", "production")
     names = {options.name} if named else {options.name, *models(place.store.models_root / CHANNELS)}
-    with run_lock(place.store.models_root, what="a stop"):
-        for name in sorted(names):
-            options.name = name
-            backend = workplace_of(options).backend
-            for channel in channels:
-                serving = backend.current(channel)
-                backend.remove(channel)
-                what = "nothing was running"
-                if serving is not None:
-                    # Nobody answers here where the server has crashed, or was started for another port.
-                    version = serving.version or (serving.wanted.version if serving.wanted else "?")
-                    what = f"version {version} of {name} stopped"
-                print(f"{channel:<10}  {what}")
+    for name in sorted(names):
+        options.name = name
+        backend = workplace_of(options).backend
+        for channel in channels:
+            serving = backend.current(channel)
+            backend.remove(channel)
+            what = "nothing was running"
+            if serving is not None:
+                # Nobody answers here where the server has crashed, or was started for another port.
+                version = serving.version or (serving.wanted.version if serving.wanted else "?")
+                what = f"version {version} of {name} stopped"
+            print(f"{channel:<10}  {what}")
     return 0
 
 

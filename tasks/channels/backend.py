@@ -7,9 +7,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from settings.errors import Overruled
+
 Channel = Literal["stage", "production"]
 
+Claim = Callable[[], object]
+"""Called under the model's lock right before a document changes; what it raises keeps it from changing."""
+
 SERVE_IMAGE_RUNTIMES = ("litert",)  # of the image `serve`, in which there is no TensorFlow
+
+
+def unconditional() -> None:
+    """Claim nothing: the document changes in any case."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,20 @@ class Serving:
     digest: str = ""
 
 
+def replaced(channel: Channel, wanted: Wanted, now: Wanted | None) -> Overruled:
+    """Say that a channel's document was replaced by another one, or removed, before it was obeyed."""
+    what = f"was brought to version {now.version}" if now and now.version else "was stopped"
+    meant = f"version {wanted.version}" if wanted.version else "nothing"
+    return Overruled(f"{channel} {what} by somebody else while it was brought to serve {meant}")
+
+
 class Backend(Protocol):
-    """Brings channels to serve versions."""
+    """Brings channels to serve versions.
+
+    A document changes under the model's lock, which is not held while a server is waited for. So another
+    process may change it meanwhile: whoever waits for what it replaced ends with Overruled, and leaves alone
+    what is not its own any more.
+    """
 
     rollout_seconds: float
     """How long a rollout may take: a server that is not ready by then will not be."""
@@ -68,18 +89,22 @@ class Backend(Protocol):
         *,
         deadline_seconds: float,
         should_stop: Callable[[], bool],
+        claim: Claim = unconditional,
     ) -> Endpoint:
         """Bring the channel to serve what is wanted; return when its endpoint is ready with that version.
 
-        Starts or mends what has to run; changes nothing where all is as wanted. On failure what was served
-        before goes on being served, and Surroundings tells the server's own reason. Raises Stopped when
-        `should_stop` says so.
+        Starts or mends what has to run; changes nothing where all is as wanted, and claims nothing then. On
+        failure what was served before goes on being served, and Surroundings tells the server's own reason.
+        Raises Stopped when `should_stop` says so, and Overruled where the document was replaced meanwhile.
         """
+
+    def document(self, channel: Channel) -> Wanted | None:
+        """Give what the document says; None where there is none or it cannot be read. Asks no server."""
 
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if it is not up, and is not meant to be."""
 
-    def remove(self, channel: Channel) -> None:
+    def remove(self, channel: Channel, *, claim: Claim = unconditional) -> None:
         """Stop what serves the channel, and wait until it has ended."""
 
     def check(self, channel: Channel) -> None:

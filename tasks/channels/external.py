@@ -9,10 +9,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from settings.errors import Stopped, Surroundings
-from tasks.channels.backend import SERVE_IMAGE_RUNTIMES, Channel, Endpoint, Serving, Wanted
+from settings.errors import SlipwayError, Stopped, Surroundings
+from tasks.channels.backend import (
+    SERVE_IMAGE_RUNTIMES,
+    Channel,
+    Claim,
+    Endpoint,
+    Serving,
+    Wanted,
+    replaced,
+    unconditional,
+)
 from tasks.channels.client import Client
 from tasks.channels.files import CHANNELS, ChannelFiles
 from tasks.channels.health import Refusals, has_obeyed, homes_of, shortcoming
@@ -41,14 +51,16 @@ class ExternalBackend:
         candidates: Path,
         urls: Mapping[Channel, str],
         token_file: Path | None = None,
+        lock: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Take the folders, and for each channel its URL `http://HOST:PORT`."""
+        """Take the folders, for each channel its URL `http://HOST:PORT`, and the model's lock."""
         self.folder = models_root.absolute() / CHANNELS / name
         self.name = name
         self.releases = releases
         self.candidates = candidates
         self.urls = dict(urls)
         self.token_file = token_file
+        self.lock = lock
 
     def put(
         self,
@@ -57,6 +69,7 @@ class ExternalBackend:
         *,
         deadline_seconds: float,
         should_stop: Callable[[], bool],
+        claim: Claim = unconditional,
     ) -> Endpoint:
         """Bring the channel to serve what is wanted; on failure its old document and version go on.
 
@@ -67,16 +80,24 @@ class ExternalBackend:
         found = self._look(channel)
         if found.kind == "stranger":
             raise self._foreign(channel, found)
-        before = files.wanted()
-        if before == wanted and self._judge(channel, found, wanted).healthy:
+        if files.wanted() == wanted and self._judge(channel, found, wanted).healthy:
             return self.endpoint(channel)
+        own = ""
         try:
-            files.want(wanted)
-            self._wait(channel, wanted, deadline, should_stop)
+            with self.lock():
+                claim()
+                before = files.wanted()
+                own = files.want(wanted)
+            self._wait(channel, wanted, own, deadline, should_stop)
         except BaseException:
-            self._undo(channel, before or served(found))
+            if own:
+                self._undo(channel, own, before or served(found))
             raise
         return self.endpoint(channel)
+
+    def document(self, channel: Channel) -> Wanted | None:
+        """Give what the document says; None where there is none or it cannot be read."""
+        return self._files(channel).wanted()
 
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if it serves nothing, and is not meant to."""
@@ -87,13 +108,15 @@ class ExternalBackend:
         is_served = found.kind == "ours" and found.health["version"] != 0
         return self._judge(channel, found, wanted) if is_meant or is_served else None
 
-    def remove(self, channel: Channel) -> None:
+    def remove(self, channel: Channel, *, claim: Claim = unconditional) -> None:
         """Let the channel serve nothing, and wait until its server has let the version go; it stays up."""
         if self.current(channel) is None:
             return
-        self._files(channel).want(NOTHING)
+        with self.lock():
+            claim()
+            own = self._files(channel).want(NOTHING)
         if self._look(channel).kind == "ours":
-            self._wait(channel, NOTHING, time.monotonic() + SETTLE_SECONDS, lambda: False)
+            self._wait(channel, NOTHING, own, time.monotonic() + SETTLE_SECONDS, lambda: False)
         logger.info("%s serves nothing", channel)
 
     def check(self, channel: Channel) -> None:
@@ -131,16 +154,18 @@ class ExternalBackend:
         return Serving(int(health["version"]), not detail, endpoint, detail, wanted, str(health["digest"]))
 
     def _wait(
-        self, channel: Channel, wanted: Wanted, deadline: float, should_stop: Callable[[], bool]
+        self, channel: Channel, wanted: Wanted, own: str, deadline: float, should_stop: Callable[[], bool]
     ) -> None:
-        """Wait until the channel's server has obeyed the document as it is now."""
+        """Wait until the channel's server has obeyed the document whose revision is `own`."""
         what = f"version {wanted.version}" if wanted.version else "nothing"
         refusals = Refusals()
         while True:
+            if self._files(channel).revision() != own:
+                raise replaced(channel, wanted, self._files(channel).wanted())
             found = self._look(channel)
             if found.kind == "stranger":
                 raise self._foreign(channel, found)
-            if found.kind == "ours" and found.health["revision"] == self._files(channel).revision():
+            if found.kind == "ours" and found.health["revision"] == own:
                 if refusal := refusals.believed(found.health):
                     raise Surroundings(f"{channel}: {refusal}")
                 if self._is_settled(channel, found) and found.health["version"] == wanted.version:
@@ -152,12 +177,19 @@ class ExternalBackend:
                 raise Surroundings(f"{channel} did not serve {what} in time: {why}")
             time.sleep(POLL_SECONDS)
 
-    def _undo(self, channel: Channel, before: Wanted) -> None:
-        """Let the channel serve what it served before, and wait for it; what goes wrong then is only told."""
-        self._files(channel).want(before)
+    def _undo(self, channel: Channel, own: str, before: Wanted) -> None:
+        """Let the channel serve what it served before, and wait for it; what goes wrong then is only told.
+
+        Only where the document is still of the revision `own`: who replaced it has decided otherwise.
+        """
+        files = self._files(channel)
+        with self.lock():
+            if files.revision() != own:
+                return
+            own = files.want(before)
         try:
-            self._wait(channel, before, time.monotonic() + SETTLE_SECONDS, lambda: False)
-        except Surroundings as error:
+            self._wait(channel, before, own, time.monotonic() + SETTLE_SECONDS, lambda: False)
+        except SlipwayError as error:
             logger.error("what %s served before does not come back: %s", channel, error)
 
     def _look(self, channel: Channel) -> Found:

@@ -44,9 +44,10 @@ class ChannelFiles:
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
-    def want(self, wanted: Wanted) -> None:
-        """Replace the document."""
+    def want(self, wanted: Wanted) -> str:
+        """Replace the document; give its revision. To be called under the model's lock."""
         write_json(self.document, wanted.as_json())
+        return self.revision()
 
     @property
     def place_id(self) -> str:

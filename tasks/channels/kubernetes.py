@@ -10,11 +10,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from settings.errors import SlipwayError, Stopped, Surroundings, WrongInput
-from tasks.channels.backend import SERVE_IMAGE_RUNTIMES, Channel, Endpoint, Serving, Wanted
+from tasks.channels.backend import (
+    SERVE_IMAGE_RUNTIMES,
+    Channel,
+    Claim,
+    Endpoint,
+    Serving,
+    Wanted,
+    replaced,
+    unconditional,
+)
 from tasks.channels.cluster import Cluster, Unsteady
 from tasks.channels.deployment import DOCUMENT, Rollout, document_of
 from tasks.channels.health import Refusals, homes_of, shortcoming
@@ -28,6 +38,7 @@ PORT = 8501  # of the Services and of the pods
 POLL_SECONDS = 0.5
 UNDO_SECONDS = 90.0
 END_SECONDS = 60.0  # above a pod's grace period
+NOTHING = Wanted(version=0)
 
 
 class KubernetesBackend:
@@ -43,6 +54,7 @@ class KubernetesBackend:
         candidates: Path,
         rollout_seconds: float,
         token_file: Path | None = None,
+        lock: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.rollout_seconds = rollout_seconds
         self.cluster = cluster
@@ -50,6 +62,7 @@ class KubernetesBackend:
         self.releases = releases
         self.candidates = candidates
         self.token_file = token_file
+        self.lock = lock
 
     def put(
         self,
@@ -58,6 +71,7 @@ class KubernetesBackend:
         *,
         deadline_seconds: float,
         should_stop: Callable[[], bool],
+        claim: Claim = unconditional,
     ) -> Endpoint:
         """Bring the channel to serve what is wanted, by one patch; on failure the one before is put back."""
         deadline = time.monotonic() + deadline_seconds
@@ -66,15 +80,22 @@ class KubernetesBackend:
             if not before.is_paused:  # a run was killed after its rollout, or somebody resumed it by hand
                 self._pause(channel)
             return self.endpoint(channel)
-        template = self._template(before)
-        self._patch(channel, document_of(wanted), replicas=max(1, before.replicas))
+        with self.lock():
+            claim()
+            before = self._look(channel)
+            template = self._template(before)
+            self._patch(channel, document_of(wanted), replicas=max(1, before.replicas))
         try:
             self._wait(channel, wanted, deadline, should_stop)
         except BaseException:
-            self._undo(channel, before, template, should_stop)
+            self._undo(channel, wanted, before, template, should_stop)
             raise
         self._pause(channel)
         return self.endpoint(channel)
+
+    def document(self, channel: Channel) -> Wanted | None:
+        """Give what the document says; None where there is none or it cannot be read."""
+        return self._look(channel).wanted
 
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if nothing is meant to be served."""
@@ -83,14 +104,18 @@ class KubernetesBackend:
             return None
         return self._judge(channel, rollout)
 
-    def remove(self, channel: Channel) -> None:
+    def remove(self, channel: Channel, *, claim: Claim = unconditional) -> None:
         """Scale the channel to nothing, and wait until its pods are gone."""
         before = self._look(channel)
         if not before.live and not (before.document and before.replicas):
             return  # also where somebody scaled it down: its document stays, for when it is scaled up again
-        self._patch(channel, None, replicas=0, paused=True)
+        with self.lock():
+            claim()
+            self._patch(channel, None, replicas=0, paused=True)
         deadline = time.monotonic() + END_SECONDS
-        while self._look(channel).live:
+        while (now := self._look(channel)).live:
+            if now.document:
+                raise replaced(channel, NOTHING, now.wanted)
             if time.monotonic() > deadline:
                 raise Surroundings(f"the pods of {channel} have not ended within {END_SECONDS:.0f} s")
             time.sleep(POLL_SECONDS)
@@ -146,6 +171,8 @@ class KubernetesBackend:
         while True:
             try:
                 rollout = self._look(channel)
+                if rollout.document != (document_of(wanted) if wanted else ""):
+                    raise replaced(channel, wanted or NOTHING, rollout.wanted)
                 if rollout.is_paused:  # the manifests were applied meanwhile
                     self.cluster.patch_deployment(self._deployment(channel), {"spec": {"paused": False}})
                 if rollout.is_complete and (not rollout.replicas or self._judge(channel, rollout).healthy):
@@ -168,21 +195,30 @@ class KubernetesBackend:
             time.sleep(POLL_SECONDS)
 
     def _undo(
-        self, channel: Channel, before: Rollout, template: Json | None, should_stop: Callable[[], bool]
+        self,
+        channel: Channel,
+        wanted: Wanted,
+        before: Rollout,
+        template: Json | None,
+        should_stop: Callable[[], bool],
     ) -> None:
         """Put back what was there before, and wait for it; what goes wrong then is only told.
 
         With its template, so that a change of the manifests that came with the rollout goes too: then its
         pods are those of before. A run that has to stop does not wait: the cluster brings it back by itself.
+        Only where the document is still that of `wanted`: who replaced it has decided otherwise.
         """
         try:
-            if not before.document or not before.replicas:
-                self._patch(channel, before.document or None, replicas=0, paused=True)
-                return
-            if template:
-                self.cluster.replace_template(self._deployment(channel), template, before.replicas)
-            else:
-                self._patch(channel, before.document, replicas=before.replicas)
+            with self.lock():
+                if self._look(channel).document != document_of(wanted):
+                    return
+                if not before.document or not before.replicas:
+                    self._patch(channel, before.document or None, replicas=0, paused=True)
+                    return
+                if template:
+                    self.cluster.replace_template(self._deployment(channel), template, before.replicas)
+                else:
+                    self._patch(channel, before.document, replicas=before.replicas)
             self._wait(channel, before.wanted, time.monotonic() + UNDO_SECONDS, should_stop)
             self._pause(channel)
         except SlipwayError as error:

@@ -7,12 +7,13 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from settings.errors import Stopped, Surroundings
 from tasks.channels import process
-from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
+from tasks.channels.backend import Channel, Claim, Endpoint, Serving, Wanted, replaced, unconditional
 from tasks.channels.files import CHANNELS, ChannelFiles
 from tasks.channels.fingerprint import ROOT, fingerprint
 from tasks.channels.health import Refusals, has_obeyed, homes_of, shortcoming
@@ -42,7 +43,9 @@ class LocalBackend:
         host: str,
         ports: Mapping[Channel, int],
         token_file: Path | None = None,
+        lock: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        """Take the folders and addresses, and the model's lock, under which documents change."""
         self.folder = models_root.absolute() / CHANNELS / name
         self.name = name
         self.releases = releases.absolute()
@@ -50,6 +53,7 @@ class LocalBackend:
         self.host = host
         self.ports = dict(ports)
         self.token_file = token_file
+        self.lock = lock
 
     def put(
         self,
@@ -58,6 +62,7 @@ class LocalBackend:
         *,
         deadline_seconds: float,
         should_stop: Callable[[], bool],
+        claim: Claim = unconditional,
     ) -> Endpoint:
         """Bring the channel to serve what is wanted; on failure its old document and version go on."""
         deadline = time.monotonic() + deadline_seconds
@@ -67,13 +72,15 @@ class LocalBackend:
             found = self._look(channel)  # one slow answer is no reason to end a server
         if found.kind == "stranger":
             raise self._taken(channel, found)
-        before = files.wanted()
-        if before == wanted and self._judge(channel, found, wanted).healthy:
+        if files.wanted() == wanted and self._judge(channel, found, wanted).healthy:
             return self.endpoint(channel)
         was_up = found.kind != "nothing" or files.note.exists()
-        started: int | None = None
+        own, started = "", None
         try:
-            files.want(wanted)
+            with self.lock():
+                claim()
+                before = files.wanted()
+                own = files.want(wanted)
             if found.kind == "stuck":
                 logger.warning(
                     "the server of %s (process %d) does not answer: it is ended", channel, found.pid
@@ -83,13 +90,19 @@ class LocalBackend:
                 started = self._start(channel, replaces=None)
             elif not self._is_current(channel, found):
                 started = self._start(channel, replaces=found.pid)
-            serving = self._wait(channel, wanted, found.pid, started, deadline, should_stop)
+            serving = self._wait(channel, wanted, own, found.pid, started, deadline, should_stop)
             # The one before drains since its port was taken over; on another port it would go on for ever.
             self._end_servers(channel, but=serving)
-        except BaseException:
-            self._undo(channel, before if was_up else None, started)
+        except BaseException as error:
+            overtaken = bool(own) and not self._undo(channel, own, before if was_up else None, started)
+            if overtaken and isinstance(error, Surroundings):  # whoever overtook it took the server away
+                raise replaced(channel, wanted, files.wanted()) from error
             raise
         return self.endpoint(channel)
+
+    def document(self, channel: Channel) -> Wanted | None:
+        """Give what the document says; None where there is none or it cannot be read."""
+        return self._files(channel).wanted()
 
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if it is not up, and is not meant to be."""
@@ -99,10 +112,17 @@ class LocalBackend:
             return None
         return self._judge(channel, found, files.wanted())
 
-    def remove(self, channel: Channel) -> None:
-        """Stop the channel's servers on all ports and wait until they have ended; its document goes too."""
-        self._end_servers(channel)
-        self._files(channel).forget()
+    def remove(self, channel: Channel, *, claim: Claim = unconditional) -> None:
+        """Stop the channel's servers on all ports and wait until they have ended; its document goes first.
+
+        What is put there meanwhile starts a server of its own, which stays.
+        """
+        files = self._files(channel)
+        with self.lock():
+            claim()
+            servers = servers_of(files.document)
+            files.forget()
+        self._end(channel, servers)
 
     def check(self, channel: Channel) -> None:
         """Raise Surroundings unless the channel's port is free or held by its own server.
@@ -152,20 +172,22 @@ class LocalBackend:
         self,
         channel: Channel,
         wanted: Wanted,
+        own: str,
         before: int,
         started: int | None,
         deadline: float,
         should_stop: Callable[[], bool],
     ) -> int:
-        """Wait until the server has obeyed the document as it is now; give its process.
+        """Wait until the server has obeyed the document whose revision is `own`; give its process.
 
         It is the process that was `started`, else the one that was there `before` (0: none).
         """
         files = self._files(channel)
-        revision = files.revision()
         expected = started or before
         refusals = Refusals()
         while True:
+            if files.revision() != own:
+                raise replaced(channel, wanted, files.wanted())
             found = self._look(channel)
             if found.kind == "stranger":
                 raise self._taken(channel, found)
@@ -176,10 +198,10 @@ class LocalBackend:
                         f"the server of {channel} ended before it was ready: {log} ({files.log})"
                     )
                 expected = found.pid  # one that an earlier, killed command started was first on the port
-            if found.kind == "ours" and found.pid == expected and found.health["revision"] == revision:
+            if found.kind == "ours" and found.pid == expected and found.health["revision"] == own:
                 if refusal := refusals.believed(found.health):
                     raise Surroundings(f"{channel}: {refusal} ({files.log})")
-                if has_obeyed(found.health, revision) and found.health["version"] == wanted.version:
+                if has_obeyed(found.health, own) and found.health["version"] == wanted.version:
                     return expected
             if should_stop():
                 raise Stopped(f"stopped before {channel} served version {wanted.version}")
@@ -190,32 +212,44 @@ class LocalBackend:
                 )
             time.sleep(POLL_SECONDS)
 
-    def _undo(self, channel: Channel, before: Wanted | None, started: int | None) -> None:
-        """Let the channel serve what it served before; None: nothing, so what was started is ended."""
+    def _undo(self, channel: Channel, own: str, before: Wanted | None, started: int | None) -> bool:
+        """Let the channel serve what it served before; None: nothing, so what was started is ended.
+
+        Only where the document is still of the revision `own`, and tell whether it is: who replaced it has
+        decided otherwise.
+        """
         files = self._files(channel)
+        with self.lock():
+            if not (is_own := files.revision() == own):
+                before = None
+            elif before is None:
+                files.forget()
+            else:
+                own = files.want(before)
         if before is None:
-            if started is not None:
+            if started is not None and not files.revision():  # nothing is meant to be served
                 process.end(started, patience_seconds=1.0)
-            files.forget()
-            return
-        files.want(before)
+            return is_own
         deadline = time.monotonic() + UNDO_SECONDS
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and files.revision() == own:
             found = self._look(channel)
-            if found.kind == "ours" and has_obeyed(found.health, files.revision()):
+            if found.kind == "ours" and has_obeyed(found.health, own):
                 if found.pid == started:  # the one before, on the port of before, is in the way
                     self._end_servers(channel, but=started)
-                return
+                break
             if found.kind == "nothing" and (started is None or not process.is_running(started)):
                 started = self._start(channel, replaces=None)  # the failure took the server with it
             time.sleep(POLL_SECONDS)
+        return True
 
     def _end_servers(self, channel: Channel, *, but: int | None = None) -> None:
         """End all servers of the channel `but` one: whoever changes its port, or is killed, leaves others."""
-        for pid in servers_of(self._files(channel).document):
-            if pid != but:
-                process.end(pid, patience_seconds=END_SECONDS)
-                logger.info("a server of %s (process %d) has ended", channel, pid)
+        self._end(channel, (pid for pid in servers_of(self._files(channel).document) if pid != but))
+
+    def _end(self, channel: Channel, servers: Iterable[int]) -> None:
+        for pid in servers:
+            process.end(pid, patience_seconds=END_SECONDS)
+            logger.info("a server of %s (process %d) has ended", channel, pid)
 
     def _start(self, channel: Channel, *, replaces: int | None) -> int:
         """Start a server; one that `replaces` another loads first, and then takes the port over."""

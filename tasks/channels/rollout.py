@@ -1,12 +1,26 @@
-"""Putting a version into production: renamed among the releases, rolled out, probed; undone when it fails."""
+"""Putting a version into production: renamed among the releases, rolled out, probed; undone when it fails.
+
+The renaming and production's document change together, under the model's lock; so do a last look at the
+document and the line of the history. Between the two the lock is free, and what an operator decides then
+stands: the rollout that was overtaken ends, and puts nothing back.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 
-from settings.errors import SlipwayError, Surroundings
-from tasks.channels.backend import Backend, Channel, Endpoint, Serving, Wanted
+from settings.errors import Overruled, SlipwayError, Surroundings
+from tasks.channels.backend import (
+    Backend,
+    Channel,
+    Claim,
+    Endpoint,
+    Serving,
+    Wanted,
+    replaced,
+    unconditional,
+)
 from tasks.channels.client import Client
 from tasks.release.parity import compare
 from tasks.release.reader import Release
@@ -44,48 +58,110 @@ def roll_out(
     rtol: float,
     atol: float,
     should_stop: Callable[[], bool],
+    claim: Claim = unconditional,
+    record: Callable[[bool], object] = lambda changed: None,
 ) -> tuple[Endpoint, bool]:
     """Bring production to serve a version; give its endpoint, and whether anything had to change.
 
-    What production serves already is only probed. A rollout that fails, or whose probe fails, is undone:
-    the version before serves again, a candidate stands among the candidates again, and the error is raised.
+    What production serves already is only probed. `claim` is called under the model's lock before anything
+    changes, and what it raises keeps it from changing; `record` is told under the lock, at the end, whether
+    anything did. A rollout that fails, or whose probe fails, is undone: the version before serves again, a
+    candidate stands among the candidates again, and the error is raised. Overruled says that production was
+    changed meanwhile: then it stays as it is.
     """
     channel: Channel = "production"
     version = wanted.version
     release = Release(registry.folder(version))
+
+    recorded = False
+
+    def finish(changed: bool) -> None:
+        nonlocal recorded
+        with registry.lock():
+            if (now := backend.document(channel)) != wanted:
+                raise replaced(channel, wanted, now)
+            record(changed)
+            recorded = True
+
     before = backend.current(channel)
     if before is not None and before.healthy and before.wanted == wanted and registry.is_promoted(version):
         try:
             probe(before.endpoint, release, version, rtol=rtol, atol=atol)
-            return before.endpoint, False
         except SlipwayError as error:
             logger.warning("production has to be mended: %s", error)
+        else:
+            finish(False)
+            return before.endpoint, False
     release.verify()
     was_candidate = not registry.is_promoted(version)
-    registry.promote(version)
+
+    def claim_and_rename() -> None:
+        claim()
+        registry.promote(version)
+
     try:
-        endpoint = backend.put(channel, wanted, deadline_seconds=deadline_seconds, should_stop=should_stop)
-        probe(endpoint, Release(registry.folder(version)), version, rtol=rtol, atol=atol)
-    except BaseException as error:
-        logger.error("version %s did not come up in production: %s", version, error)
+        endpoint = backend.put(
+            channel,
+            wanted,
+            deadline_seconds=deadline_seconds,
+            should_stop=should_stop,
+            claim=claim_and_rename,
+        )
         try:
-            undo(backend, before, wanted, deadline_seconds)
+            probe(endpoint, Release(registry.folder(version)), version, rtol=rtol, atol=atol)
+        except SlipwayError as error:
+            if (now := backend.document(channel)) != wanted:  # another version answered, or nobody
+                raise replaced(channel, wanted, now) from error
+            raise
+        finish(True)
+    except BaseException as error:
+        if recorded:  # an interrupt that came after the end
+            raise
+        overtaken = isinstance(error, Overruled)
+        try:
+            if not overtaken:
+                logger.error("version %s did not come up in production: %s", version, error)
+                undo(backend, before, wanted, deadline_seconds)
         except SlipwayError as another:
             logger.error("what was in production before does not come up either: %s", another)
         finally:
-            if was_candidate:
-                registry.demote(version)
+            with registry.lock():
+                now = backend.document(channel)
+                # Whoever overtook this may want the same version.
+                if was_candidate and not (overtaken and now is not None and now.version == version):
+                    registry.demote(version)
         raise
     return endpoint, True
 
 
 def undo(backend: Backend, before: Serving | None, wanted: Wanted, deadline_seconds: float) -> None:
-    """Bring production back to what it served before a rollout of `wanted` failed."""
-    if before is None:
-        backend.remove("production")
-    elif before.wanted is not None and before.wanted != wanted:
-        backend.put("production", before.wanted, deadline_seconds=deadline_seconds, should_stop=lambda: False)
-        logger.warning("version %s is in production again", before.wanted.version)
+    """Bring production back to what it served before a rollout of `wanted` failed.
+
+    Where its document is not that of the rollout any more it is left alone: the backend has put back what was
+    there, or somebody has decided otherwise.
+    """
+    channel: Channel = "production"
+
+    def claim() -> None:
+        if (now := backend.document(channel)) != wanted:
+            raise replaced(channel, wanted, now)
+
+    if backend.document(channel) != wanted:
+        return
+    try:
+        if before is None:
+            backend.remove(channel, claim=claim)
+        elif before.wanted is not None and before.wanted != wanted:
+            backend.put(
+                channel,
+                before.wanted,
+                deadline_seconds=deadline_seconds,
+                should_stop=lambda: False,
+                claim=claim,
+            )
+            logger.warning("version %s is in production again", before.wanted.version)
+    except Overruled as overtaken:
+        logger.warning("%s: it stays so", overtaken)
 
 
 def bring_back(backend: Backend, *, deadline_seconds: float, should_stop: Callable[[], bool]) -> None:
@@ -97,9 +173,22 @@ def bring_back(backend: Backend, *, deadline_seconds: float, should_stop: Callab
     if serving is None or serving.version or serving.wanted is None:
         return
     wanted = serving.wanted
+
+    def claim() -> None:
+        if (now := backend.document("production")) != wanted:
+            raise replaced("production", wanted, now)
+
     try:
-        backend.put("production", wanted, deadline_seconds=deadline_seconds, should_stop=should_stop)
+        backend.put(
+            "production",
+            wanted,
+            deadline_seconds=deadline_seconds,
+            should_stop=should_stop,
+            claim=claim,
+        )
         logger.warning("production served nothing: version %s is brought back", wanted.version)
+    except Overruled as overtaken:
+        logger.warning("%s: it stays so", overtaken)
     except (Surroundings, OSError) as error:
         logger.warning(
             "production serves nothing, and version %s does not come up: %s", wanted.version, error

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 RECEIPT = "receipt.json"
 
-Outcome = Literal["promoted", "refused", "judged", "forced"]
+Outcome = Literal["promoted", "refused", "judged", "forced", "taken back", "overtaken"]
+"""What came of a judging; taken back: an operator had decided against the version, overtaken: meanwhile."""
 
 # What only the page draws stays in the verdict.
 LEFT_OUT = ("gates", "passed", "release", "champion", "histograms", "pictures")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+from tasks.store.lock import model_lock
 
 EventName = Literal["exported", "staged", "judged", "promoted", "rolled back"]
 
@@ -27,14 +29,17 @@ class Event(BaseModel):
     who: str
     why: str
     champion: int | None = None  # judged and promoted: the version that was in production
-    forced: bool = False  # promoted in spite of a failed gate
+    forced: bool = False  # promoted in spite of a failed gate, or of an operator who had taken it back
+    left: int | None = None  # rolled back: the version that production served until then
 
 
 class History:
     """The events of one model, oldest first, in `models/NAME/history.jsonl`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, who: str = "") -> None:
+        """Take the file, and who does what is appended; the account of this process where none is named."""
         self.path = path
+        self.who = who
 
     def events(self) -> list[Event]:
         """Give all events; a line that is damaged, as by a killed writer, is none."""
@@ -49,18 +54,17 @@ class History:
         return events
 
     def append(self, event: EventName, version: int, digest: str, why: str, **more: Any) -> Event:
-        """Add an event, in one write, flushed to the disk."""
+        """Add an event under the model's lock, in one write, flushed to the disk."""
         entry = Event(
             event=event,
             version=version,
             digest=digest,
             at=datetime.now(UTC).isoformat(timespec="seconds"),
-            who=this_user(),
+            who=self.who or account(),
             why=why,
             **more,
         )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
+        with model_lock(self.path.parent), self.path.open("ab+") as file:
             torn = b""
             if file.seek(0, os.SEEK_END) > 0:
                 file.seek(-1, os.SEEK_END)
@@ -78,12 +82,29 @@ class History:
         """
         stack: list[int] = []
         for event in self.events():
-            if event.event == "promoted":
-                stack = [version for version in stack if version != event.version] + [event.version]
-            elif event.event == "rolled back":
-                stack = stack[: stack.index(event.version)] if event.version in stack else stack
-                stack.append(event.version)
+            stack, _ = after(stack, event)
         return stack
+
+    def promoted(self) -> set[int]:
+        """Give the versions that were in production: those that a rollback may lead to."""
+        return {event.version for event in self.events() if event.event in ("promoted", "rolled back")}
+
+    def taken_back(self) -> dict[str, Event]:
+        """Give the rollback that took a release out of production for good, by the digest of the release.
+
+        It takes back the version that was served, and those that were promoted after the one it went back to.
+        The next promotion of the release, or a rollback to it, lifts that.
+        """
+        stack: list[int] = []
+        digests: dict[int, str] = {}
+        taken: dict[str, Event] = {}
+        for event in self.events():
+            digests[event.version] = event.digest
+            stack, gone = after(stack, event)
+            taken |= {digests[version]: event for version in gone if version in digests}
+            if event.event in ("promoted", "rolled back"):
+                taken.pop(event.digest, None)
+        return taken
 
     def last(self, event: EventName, version: int) -> Event | None:
         """Give the newest event of that name of a version."""
@@ -91,10 +112,26 @@ class History:
         return found[-1] if found else None
 
 
-def this_user() -> str:
-    """Give who runs this, as user@host; a container may have no user name."""
+def after(stack: list[int], event: Event) -> tuple[list[int], set[int]]:
+    """Give what `served` gives after one more event, and the versions that it took out of production."""
+    version = event.version
+    if event.event == "promoted":
+        return [*(each for each in stack if each != version), version], set()
+    if event.event != "rolled back":
+        return stack, set()
+    position = stack.index(version) if version in stack else len(stack)
+    left = event.left if event.left is not None else next(iter(stack[-1:]), version)
+    return [*stack[:position], version], {left, *stack[position:]} - {version}
+
+
+def account() -> str:
+    """Give who runs this, as user@host, by the passwd database; the user's number where it has no name.
+
+    Variables of the environment do not decide it: whoever runs this can set them.
+    """
+    number = os.geteuid()
     try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = str(os.getuid())
+        user = pwd.getpwuid(number).pw_name
+    except KeyError:
+        user = str(number)
     return f"{user}@{socket.gethostname()}"

@@ -7,7 +7,10 @@ takes the highest version there never serves a rejected one.
 from __future__ import annotations
 
 import errno
+import logging
 import shutil
+from collections.abc import Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,9 @@ from settings.errors import WrongInput
 from tasks.release.history import History
 from tasks.store.artifacts import RECORD, combined_digest, file_digests
 from tasks.store.files import aside
+from tasks.store.lock import model_lock
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,11 +31,16 @@ class Registry:
     releases: Path  # models/NAME
     candidates: Path  # models/candidates/NAME
     receipts: Path  # models/receipts/NAME
+    who: str = ""  # does what is written into the history; the account of this process where none is named
 
     @property
     def history(self) -> History:
         """The events of this model."""
-        return History(self.releases / "history.jsonl")
+        return History(self.releases / "history.jsonl", self.who)
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold the model's lock: production's document, the releases and the history change under it."""
+        return model_lock(self.releases)
 
     def add(self, release: Path, digest: str) -> int:
         """Give the version of a release; a new one, and a copy among the candidates, where it has none.
@@ -87,6 +98,26 @@ class Registry:
         """Move a release back among the candidates: its rollout failed."""
         if self.is_promoted(version):
             move_folder(self.releases / str(version), self.candidates / str(version))
+
+    def take_leftovers_back(self, wanted: Collection[int]) -> list[int]:
+        """Move versions back among the candidates that were never in production; give which they were.
+
+        A run that was killed between the renaming and the rollout leaves one. Not `wanted` by production nor
+        known by the history as served, it stands where only what was served may stand. A folder that the
+        history does not know at all was put there by somebody else, and stays. To be called under the lock.
+        """
+        events = self.history.events()
+        ours = {event.version for event in events if event.event == "exported"}
+        leftovers = sorted(ours - self.history.promoted() - set(wanted))
+        found = [version for version in leftovers if self.is_promoted(version)]
+        for version in found:
+            self.demote(version)
+            logger.warning(
+                "version %s stood among the releases and was never in production, as a killed run leaves it: "
+                "it is a candidate again",
+                version,
+            )
+        return found
 
 
 def copy_folder(source: Path, target: Path) -> None:

@@ -18,6 +18,8 @@ OUTCOMES = {
     "refused": "Refused: production is as it was",
     "judged": "Judged, and not promoted",
     "forced": "Promoted by force",
+    "taken back": "Not promoted again: an operator had taken it back",
+    "overtaken": "Not promoted: production was changed meanwhile",
 }
 
 Json = Mapping[str, Any]
@@ -72,6 +74,7 @@ def _header(title: str, receipt: Json) -> Markup:
         if failed
         else f"All {count} gates passed."
     )
+    good = not failed and receipt["outcome"] in ("promoted", "judged", "forced")
     champion = receipt["champion"]
     against = (
         f"Compared with version {champion['version']}."
@@ -91,7 +94,7 @@ def _header(title: str, receipt: Json) -> Markup:
             "div",
             tag("p", tag("strong", OUTCOMES[receipt["outcome"]] + by)),
             tag("p", f"{told} {against}"),
-            class_=f"outcome {'bad' if failed else 'good'}",
+            class_=f"outcome {'good' if good else 'bad'}",
         ),
     )
 

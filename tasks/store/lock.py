@@ -1,7 +1,8 @@
 """One delivery at a time: an exclusive `flock` under the models' root, and one under the data's.
 
-Who needs both takes that of the models first. The kernel frees a lock when its holder dies, however it dies,
-so a killed run never blocks the next one.
+Who needs both takes that of the models first. Beside them each model has a lock for the moments in which its
+production changes, which is never held while anything is waited for: a rollback does not wait for a delivery.
+The kernel frees a lock when its holder dies, however it dies, so a killed run never blocks the next one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -25,7 +27,10 @@ logger = logging.getLogger(__name__)
 
 LOCK = "lock"
 
+CHANGE_SECONDS = 120.0  # above the patience of the cluster's API with what is done under a model's lock
+
 _held: set[Path] = set()  # by this process: a flow started by a command that holds the lock goes on
+_held_here = threading.local()  # the locks of models that this thread holds
 
 
 @contextmanager
@@ -67,6 +72,30 @@ def data_lock(data_root: Path, *, should_stop: Callable[[], bool]) -> AbstractCo
     if there and not os.access(there[0], os.W_OK):
         return nullcontext()
     return run_lock(data_root, what="a run that gathers datasets", should_stop=should_stop)
+
+
+@contextmanager
+def model_lock(home: Path, *, should_stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
+    """Hold the lock of the model whose releases and history are in `home`.
+
+    For the writing of production's document, the renaming of a release and a line of the history, and for
+    nothing longer. A thread that holds it enters again at once.
+    """
+    path = (home / LOCK).resolve()
+    held: set[Path] = _held_here.__dict__.setdefault("paths", set())
+    if path in held:
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        acquire(file, path, CHANGE_SECONDS, should_stop)
+        held.add(path)
+        try:
+            write_holder(file, "a change of production")
+            yield
+        finally:
+            file.truncate(0)
+            held.discard(path)
 
 
 def acquire(file: IO[str], path: Path, wait_seconds: float, should_stop: Callable[[], bool]) -> None:

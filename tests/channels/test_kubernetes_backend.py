@@ -51,8 +51,12 @@ class Patched:
         return self.found.pods
 
     def patch_deployment(self, name: str, changes: Any) -> None:
-        """Keep the changes."""
+        """Keep the changes; what they do to the document is seen from now on."""
         self.patches.append((name, changes))
+        if "template" in changes["spec"]:
+            annotations = changes["spec"]["template"]["metadata"]["annotations"]
+            self.found = Rollout(copy.deepcopy(self.found.deployment), self.found.pods)
+            self.found.deployment["spec"]["template"]["metadata"]["annotations"] = annotations
 
     def replica_set(self, name: str) -> Any:
         """Give that of the pods."""

@@ -11,7 +11,7 @@ import pytest
 
 from settings.errors import Surroundings
 from tasks.channels import rollout
-from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
+from tasks.channels.backend import Channel, Endpoint, Serving, Wanted, unconditional
 from tasks.release.registry import Registry
 
 ENDPOINT = Endpoint("http://127.0.0.1:1", "mnist")
@@ -27,10 +27,15 @@ class Production:
 
     def put(self, channel: Channel, wanted: Wanted, **how: Any) -> Endpoint:
         """Serve it."""
+        how.get("claim", unconditional)()
         if wanted.version in self.broken:
             raise Surroundings(f"version {wanted.version} is broken")
         self.wanted, self.served = wanted, None
         return ENDPOINT
+
+    def document(self, channel: Channel) -> Wanted | None:
+        """Give what is wanted."""
+        return self.wanted
 
     def current(self, channel: Channel) -> Serving | None:
         """Give what is served."""
@@ -39,8 +44,9 @@ class Production:
         served = self.wanted.version if self.served is None else self.served
         return Serving(served, served == self.wanted.version, ENDPOINT, "", self.wanted)
 
-    def remove(self, channel: Channel) -> None:
+    def remove(self, channel: Channel, **how: Any) -> None:
         """Serve nothing."""
+        how.get("claim", unconditional)()
         self.wanted = None
 
 

@@ -140,16 +140,18 @@ class Place:
         """The address of production."""
         return f"http://127.0.0.1:{self.environ['PRODUCTION_PORT']}"
 
-    def deliver(self, *, until: str = "promoted", force: bool = False, **changed: dict[str, Any]) -> Any:
+    def deliver(
+        self, *, until: str = "promoted", force: bool = False, why: str = "", **changed: dict[str, Any]
+    ) -> Any:
         """Deliver in this process; `changed` holds settings over SMALL, by stage."""
         from flows.deliver import deliver
-        from settings.errors import GateFailed
+        from settings.errors import NotPromoted
 
         stages = {name: SMALL.get(name, {}) | changed.get(name, {}) for name in {*SMALL, *changed}}
         self.ran = []
         try:
-            delivered = deliver(**stages, until=until, force=force)
-        except GateFailed as failed:
+            delivered = deliver(**stages, until=until, force=force, why=why)
+        except NotPromoted as failed:
             self.note(failed.outcome)
             raise
         self.note(delivered)
@@ -159,11 +161,11 @@ class Place:
         """Keep which tasks computed something."""
         self.ran = [entry.name for entry in delivered.timeline if entry.how == "computed"]
 
-    def rollback(self, to: int = 0) -> Any:
-        """Roll back in this process."""
+    def rollback(self, to: int = 0, why: str = "") -> Any:
+        """Roll back in this process, by the flow."""
         from flows.rollback import rollback
 
-        return rollback(to=to)
+        return rollback(to=to, why=why)
 
     def write_settings(self, **changed: dict[str, Any]) -> None:
         """Write deliver.toml: SMALL, and over it what is `changed`, by stage."""

@@ -91,7 +91,6 @@ def test_a_backend_that_works_in_a_cluster_only_stops_at_once(command, capsys, t
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("BACKEND", "kubernetes")
     monkeypatch.setattr("flows.commands.deliver.ready_prefect", None)
-    monkeypatch.setattr("flows.commands.rollback.ready_prefect", None)
     assert main([command]) == 3
     (line,) = capsys.readouterr().err.splitlines()
     assert "prefect deployment run deliver/kubernetes" in line

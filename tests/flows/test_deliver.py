@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from importlib.metadata import version
 
 import httpx
 import pytest
 
-from settings.errors import GateFailed, WrongInput
+from settings.errors import GateFailed, Overruled, WrongInput
 from tasks.release.contract import MANIFEST
 
 
@@ -100,19 +101,76 @@ def test_a_gate_that_is_raised_leaves_what_is_in_production(delivered):
     assert delivered.served_version() == 1
 
 
-def test_rollback_and_back_again(delivered):
-    """A rollback puts the version before into production, and a delivery the newer one again, unjudged."""
+def test_a_rollback_stays(delivered):
+    """A version that was taken back is not promoted again by a delivery, and the run says by whom and why.
+
+    What the rollback put there stays, also for its own unchanged delivery, which changes nothing.
+    """
     delivered.deliver(classifier={"steps": 201})
+    assert delivered.rollback(why="wrong at night").version == 1
+    assert delivered.served_version() == 1
+    with pytest.raises(WrongInput, match=r"no earlier version of mnist .*--to can name 2"):
+        delivered.rollback()
+    events = delivered.events()
+    told = r"version 2 is not promoted again: \S+@\S+ took it back at \S+: wrong at night; .* version 1; "
+    with pytest.raises(Overruled, match=told) as refused:
+        delivered.deliver(classifier={"steps": 201})
+    assert (delivered.served_version(), refused.value.exit_code) == (1, 1)
+    receipt = json.loads((refused.value.outcome.receipt / "receipt.json").read_text())
+    assert (receipt["outcome"], receipt["passed"]) == ("taken back", True)
+    delivered.deliver()
+    assert delivered.ran == []
+    assert delivered.events() == events
+
+
+def test_a_new_version_goes_through_after_a_rollback(delivered):
+    """What was taken back is one version, and it stays so when another one is in production."""
+    delivered.deliver(classifier={"steps": 201})
+    delivered.rollback()
+    delivered.deliver(classifier={"steps": 202})
+    assert delivered.served_version() == 3
+    with pytest.raises(Overruled, match="version 2 is not promoted again"):
+        delivered.deliver(classifier={"steps": 201})
+    assert delivered.served_version() == 3
+
+
+def test_what_was_taken_back_returns_by_force_or_by_a_rollback(delivered):
+    """--force promotes it again, with its reason in the history; a rollback to it lifts the decision."""
+    delivered.deliver(classifier={"steps": 201})
+    delivered.rollback()
+    delivered.deliver(classifier={"steps": 201}, force=True, why="it was the network")
+    assert delivered.served_version() == 2
+    last = json.loads((delivered.models / "mnist" / "history.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["version"], last["forced"]) == ("promoted", 2, True)
+    assert last["why"].endswith("; it was the network")
+    delivered.rollback()
+    assert delivered.rollback(to=2).version == 2
+    delivered.deliver(classifier={"steps": 201})
+    assert (delivered.ran, delivered.served_version()) == ([], 2)
+
+
+def test_a_version_that_was_left_by_hand_was_taken_back(delivered):
+    """Where the history knows nothing of the way back, as after a rollback that was killed, it stands too."""
+    delivered.deliver(classifier={"steps": 201})
+    history = delivered.models / "mnist" / "history.jsonl"
+    before = history.read_bytes()
+    delivered.rollback()
+    history.write_bytes(before)
+    with pytest.raises(Overruled, match="production was brought back to version 1 by hand"):
+        delivered.deliver(classifier={"steps": 201})
+    assert delivered.served_version() == 1
+
+
+def test_versions_removed_by_hand_are_stepped_over(delivered):
+    """The unchanged delivery ends well without its champion, and a rollback leads past what is gone."""
+    delivered.deliver(classifier={"steps": 201})
+    delivered.deliver(classifier={"steps": 202})
+    shutil.rmtree(delivered.models / "mnist" / "2")
+    delivered.deliver(classifier={"steps": 202})
+    assert delivered.served_version() == 3
+    assert delivered.events()[-1] == ("judged", 3), "judged against another champion, and not promoted anew"
     assert delivered.rollback().version == 1
     assert delivered.served_version() == 1
-    with pytest.raises(WrongInput, match="no earlier version"):
-        delivered.rollback()
-    assert delivered.rollback(to=2).version == 2
-    assert delivered.served_version() == 2
-    delivered.rollback()
-    delivered.deliver(classifier={"steps": 201})
-    assert delivered.ran == ["promote"]
-    assert delivered.served_version() == 2
 
 
 def test_rollback_from_a_version_without_a_line(delivered):

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.channels.backend import Channel, Endpoint, Serving, Wanted
+from tasks.channels.backend import Channel, Endpoint, Serving, Wanted, unconditional
 from tasks.channels.client import Answer
 from tasks.judging.scores import Latency, Scores
 from tasks.judging.scoring import score_sets
@@ -79,6 +79,7 @@ class Channels:
 
     def put(self, channel: Channel, wanted: Wanted, **how: Any) -> Endpoint:
         """Serve it."""
+        how.get("claim", unconditional)()
         self.wanted[channel] = wanted
         self.dead.discard(channel)
         return Endpoint(channel, "mnist")
@@ -90,7 +91,11 @@ class Channels:
         wanted = self.wanted[channel]
         return Serving(wanted.version, channel not in self.dead, Endpoint(channel, "mnist"), "", wanted)
 
-    def remove(self, channel: Channel) -> None:
+    def document(self, channel: Channel) -> Wanted | None:
+        """Give what is wanted."""
+        return self.wanted.get(channel)
+
+    def remove(self, channel: Channel, **how: Any) -> None:
         """Serve nothing."""
         self.wanted.pop(channel, None)
 
@@ -194,12 +199,12 @@ class Quick:
     def deliver(self, **changed: dict[str, Any]) -> set[str]:
         """Deliver with BASE and what is `changed` of it, by stage; give the tasks that did something."""
         from flows.deliver import deliver
-        from settings.errors import GateFailed
+        from settings.errors import NotPromoted
 
         stages = {name: BASE.get(name, {}) | changed.get(name, {}) for name in {*BASE, *changed}}
         try:
             done = deliver(**stages)
-        except GateFailed as failed:
+        except NotPromoted as failed:
             done = failed.outcome
         hows = {entry.how for entry in done.timeline}
         assert hows <= {"computed", "cached", "unchanged", "unreachable"}
