@@ -97,6 +97,20 @@ def test_promotion_to_another_disk_copies(registry, release, monkeypatch):
     assert not (registry.candidates / "1").exists()
 
 
+def test_what_a_killed_run_left_is_a_candidate_again(registry, release, caplog):
+    """A version among the releases that was never in production, unless production wants it just now."""
+    for text in ("a", "b", "c", "d"):
+        registry.add(*release(text))
+    for version in (1, 2, 3):
+        registry.promote(version)
+    registry.history.append("promoted", 1, registry.digest(1), "passed")
+    (registry.releases / "9").mkdir()  # somebody else's, of which the history knows nothing
+    assert registry.take_leftovers_back({3}) == [2]
+    assert [registry.is_promoted(version) for version in (1, 2, 3, 4, 9)] == [True, False, True, False, True]
+    (told,) = caplog.messages
+    assert told.startswith("version 2 stood among the releases and was never in production")
+
+
 def test_an_unknown_version_is_named_with_those_that_there_are(registry, release):
     """The error lists the versions that there are."""
     registry.add(*release("a"))
