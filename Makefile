@@ -57,8 +57,14 @@ rollback: env ## put the version before back into production
 status: env ## say what is in production
 	$(BIN)/python -m flows status
 
+start: env ## let this machine serve again what it is meant to, as after a reboot or a stop
+	$(BIN)/python -m flows start
+
 stop: env ## stop the servers of this machine
 	$(BIN)/python -m flows stop
+
+restart: env ## replace the servers of this machine by new ones, without a gap
+	$(BIN)/python -m flows restart
 
 test: env-test ## run the tests (minutes)
 	$(BIN)/python -m pytest -m "not slow and not kubernetes and not compose"
@@ -104,6 +110,6 @@ clean: ## remove the environment and caches; data, releases and production stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './data/*' -not -path './models/*' -prune -exec rm -rf {} +
 
-.PHONY: help env env-test deliver rollback status stop test test-slow lint check format docs lock clean
+.PHONY: help env env-test deliver rollback status start stop restart test test-slow lint check format docs lock clean
 
 include $(wildcard deployments/targets.mk)

@@ -20,7 +20,9 @@ COMMANDS = {
     "rollback": "put an earlier version back into production",
     "status": "say what the channels serve",
     "history": "say what happened to the versions",
+    "start": "let this machine serve again what it is meant to",
     "stop": "stop the servers of this machine",
+    "restart": "replace the servers of this machine by new ones",
     "attend": "end runs that cannot start, with the reason, from inside a cluster",
     "register": "register a work pool and its deployments in a Prefect server",
 }

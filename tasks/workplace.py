@@ -37,7 +37,7 @@ class Workplace:
         return self.registry.who or account()
 
     def version_in_production(self) -> int:
-        """Give the version that production serves, or is meant to; 0 where that is none.
+        """Give the version that production serves, or is meant to, or was when it was stopped; 0 for none.
 
         The channel counts before the history, which does not know of a run that was killed after its rollout,
         nor of a version that somebody put back by hand.
@@ -47,6 +47,8 @@ class Workplace:
             return serving.version
         if serving is not None and serving.wanted is not None:
             return serving.wanted.version
+        if serving is None and (kept := self.backend.kept("production")) is not None:
+            return kept.version
         served = self.registry.history.served()
         return served[-1] if served else 0
 

@@ -23,6 +23,9 @@ class Production:
         """Give what production serves."""
         return Serving(self.version, True, Endpoint("", "mnist"), "") if self.version else None
 
+    def kept(self, channel):
+        """Give nothing: it was not stopped."""
+
 
 @pytest.fixture
 def place(tmp_path):

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 
 from flows.commands.arguments import add_name, workplace_of
-from tasks.channels.backend import Channel
+from settings.errors import SlipwayError
+from tasks.channels.backend import Backend, Channel
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -20,7 +21,7 @@ def run(arguments: Sequence[str]) -> int:
     for channel in channels:
         serving = place.backend.current(channel)
         if serving is None:
-            print(f"{channel:<10}  nothing")
+            print(f"{channel:<10}  nothing{reason(place.backend, channel)}")
             continue
         state = "well" if serving.healthy else serving.detail
         version = f"version {serving.version}" if serving.version else "no version"
@@ -28,3 +29,14 @@ def run(arguments: Sequence[str]) -> int:
         print(f"{channel:<10}  {what}: {state}")
         well = serving.healthy if channel == "production" else well
     return 0 if well else 3
+
+
+def reason(backend: Backend, channel: Channel) -> str:
+    """Say what is in the place of a channel that serves nothing, or what it was stopped with."""
+    kept = backend.kept(channel)
+    stopped = f": version {kept.version} was stopped (slipway start)" if kept is not None else ""
+    try:
+        backend.check(channel)
+    except SlipwayError as error:
+        return f"{stopped or ':'} {error}" if not stopped else f"{stopped}; {error}"
+    return stopped

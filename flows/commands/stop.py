@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flows.commands.arguments import add_name, workplace_of
-from tasks.channels.backend import Channel
+from settings.errors import Surroundings
+from tasks.channels.backend import Backend, Channel
 from tasks.channels.files import CHANNELS
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Stop what runs, and wait until it has ended."""
+    """Stop what runs, and wait until it has ended; raises SlipwayError."""
     parser = argparse.ArgumentParser(
         prog="slipway stop",
         description="Stop the model servers of this machine, of every model unless --name names one: what is "
-        "in flight is answered.",
+        "in flight is answered. What production was wanted to serve stays on record: slipway start brings "
+        "the very same back, and a rollback goes back from there. The stage is over.",
     )
     add_name(parser)
     options = parser.parse_args(arguments)
@@ -24,19 +26,29 @@ def run(arguments: Sequence[str]) -> int:
     place = workplace_of(options)
     channels: tuple[Channel, ...] = ("stage", "production")
     names = {options.name} if named else {options.name, *models(place.store.models_root / CHANNELS)}
+    refusals = []
     for name in sorted(names):
         options.name = name
         backend = workplace_of(options).backend
         for channel in channels:
-            serving = backend.current(channel)
-            backend.remove(channel)
-            what = "nothing was running"
-            if serving is not None:
-                # Nobody answers here where the server has crashed, or was started for another port.
-                version = serving.version or (serving.wanted.version if serving.wanted else "?")
-                what = f"version {version} of {name} stopped"
-            print(f"{channel:<10}  {what}")
+            try:
+                print(f"{channel:<10}  {stop(backend, channel, name)}")
+            except Surroundings as refusal:  # the others are stopped all the same
+                refusals.append(str(refusal))
+    if refusals:
+        raise Surroundings("; ".join(refusals))
     return 0
+
+
+def stop(backend: Backend, channel: Channel, name: str) -> str:
+    """Stop a channel; say what was stopped."""
+    serving = backend.current(channel)
+    backend.remove(channel, keep=channel == "production")
+    if serving is None:
+        return "nothing was running"
+    # Nobody answers here where the server has crashed, or was started for another port.
+    version = serving.version or (serving.wanted.version if serving.wanted else "?")
+    return f"version {version} of {name} stopped"
 
 
 def models(folder: Path) -> list[str]:

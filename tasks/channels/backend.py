@@ -104,8 +104,14 @@ class Backend(Protocol):
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if it is not up, and is not meant to be."""
 
-    def remove(self, channel: Channel, *, claim: Claim = unconditional) -> None:
-        """Stop what serves the channel, and wait until it has ended."""
+    def remove(self, channel: Channel, *, claim: Claim = unconditional, keep: bool = False) -> None:
+        """Stop what serves the channel, and wait until it has ended.
+
+        With `keep`, what it was wanted to serve stays on record, where the backend has a place for it.
+        """
+
+    def kept(self, channel: Channel) -> Wanted | None:
+        """Give what the channel was wanted to serve when it was removed; None where that is not on record."""
 
     def check(self, channel: Channel) -> None:
         """Raise Surroundings if something that is not this channel's own is in its place."""

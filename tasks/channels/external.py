@@ -108,7 +108,7 @@ class ExternalBackend:
         is_served = found.kind == "ours" and found.health["version"] != 0
         return self._judge(channel, found, wanted) if is_meant or is_served else None
 
-    def remove(self, channel: Channel, *, claim: Claim = unconditional) -> None:
+    def remove(self, channel: Channel, *, claim: Claim = unconditional, keep: bool = False) -> None:
         """Let the channel serve nothing, and wait until its server has let the version go; it stays up."""
         if self.current(channel) is None:
             return
@@ -118,6 +118,10 @@ class ExternalBackend:
         if self._look(channel).kind == "ours":
             self._wait(channel, NOTHING, own, time.monotonic() + SETTLE_SECONDS, lambda: False)
         logger.info("%s serves nothing", channel)
+
+    def kept(self, channel: Channel) -> Wanted | None:
+        """Give None: the history alone tells what was served before."""
+        return None
 
     def check(self, channel: Channel) -> None:
         """Raise Surroundings unless the channel's server answers and has obeyed the document that is here.

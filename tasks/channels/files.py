@@ -1,4 +1,4 @@
-"""The files of a channel on this machine: its document, the note of its server, the server's log."""
+"""The files of a channel on this machine: its document, what it was stopped with, server and log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHANNELS = "channels"  # below the models' root, with a folder for each model
 
 @dataclass(frozen=True)
 class ChannelFiles:
-    """`<channel>.json`, `<channel>.server.json` and `<channel>.log` in one folder."""
+    """`<channel>.json`, `.stopped.json`, `.server.json` and `.log` of one channel, in one folder."""
 
     folder: Path
     channel: Channel
@@ -26,6 +26,11 @@ class ChannelFiles:
     def document(self) -> Path:
         """What the channel is wanted to serve; its server watches it."""
         return self.folder / f"{self.channel}.json"
+
+    @property
+    def kept(self) -> Path:
+        """What the channel was wanted to serve when it was stopped; there until something is served again."""
+        return self.folder / f"{self.channel}.stopped.json"
 
     @property
     def note(self) -> Path:
@@ -39,10 +44,11 @@ class ChannelFiles:
 
     def wanted(self) -> Wanted | None:
         """Give what the document says; None if there is none, or it cannot be read."""
-        try:
-            return Wanted(**json.loads(self.document.read_bytes()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
+        return _read(self.document)
+
+    def kept_wanted(self) -> Wanted | None:
+        """Give what the channel was wanted to serve when it was stopped; None if nothing was put aside."""
+        return _read(self.kept)
 
     def want(self, wanted: Wanted) -> str:
         """Replace the document; give its revision. To be called under the model's lock."""
@@ -77,11 +83,20 @@ class ChannelFiles:
         """Replace the note."""
         write_json(self.note, note)
 
-    def forget(self) -> None:
-        """Remove document and note: nothing is meant to be served."""
+    def forget(self, *, keep: bool = False) -> None:
+        """Remove document and note: nothing is meant to be served; `keep` puts the document aside."""
+        if keep and self.wanted() is not None:
+            self.document.replace(self.kept)
         self.note.unlink(missing_ok=True)
         self.document.unlink(missing_ok=True)
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _read(document: Path) -> Wanted | None:
+    try:
+        return Wanted(**json.loads(document.read_bytes()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None

@@ -70,10 +70,10 @@ class LocalBackend:
         found = self._look(channel)
         if found.kind == "stuck":
             found = self._look(channel)  # one slow answer is no reason to end a server
-        if found.kind == "stranger":
-            raise self._taken(channel, found)
+        self._refuse(channel, found)
         if files.wanted() == wanted and self._judge(channel, found, wanted).healthy:
             return self.endpoint(channel)
+        self._servers(channel)  # none may be another user's
         was_up = found.kind != "nothing" or files.note.exists()
         own, started = "", None
         try:
@@ -93,6 +93,7 @@ class LocalBackend:
             serving = self._wait(channel, wanted, own, found.pid, started, deadline, should_stop)
             # The one before drains since its port was taken over; on another port it would go on for ever.
             self._end_servers(channel, but=serving)
+            files.kept.unlink(missing_ok=True)
         except BaseException as error:
             overtaken = bool(own) and not self._undo(channel, own, before if was_up else None, started)
             if overtaken and isinstance(error, Surroundings):  # whoever overtook it took the server away
@@ -108,34 +109,43 @@ class LocalBackend:
         """Give what the channel serves; None if it is not up, and is not meant to be."""
         files = self._files(channel)
         found = self._look(channel)
-        if found.kind not in ("ours", "stuck") and not files.note.exists():
+        if found.kind not in ("ours", "theirs", "stuck") and not files.note.exists():
             return None
         return self._judge(channel, found, files.wanted())
 
-    def remove(self, channel: Channel, *, claim: Claim = unconditional) -> None:
+    def remove(self, channel: Channel, *, claim: Claim = unconditional, keep: bool = False) -> None:
         """Stop the channel's servers on all ports and wait until they have ended; its document goes first.
 
-        What is put there meanwhile starts a server of its own, which stays.
+        What is put there meanwhile starts a server of its own, which stays. Surroundings says that a server
+        is another user's; then nothing is stopped, and nothing goes.
         """
         files = self._files(channel)
         with self.lock():
             claim()
-            servers = servers_of(files.document)
-            files.forget()
+            servers = self._servers(channel)
+            files.forget(keep=keep)
         self._end(channel, servers)
 
+    def kept(self, channel: Channel) -> Wanted | None:
+        """Give what the channel was wanted to serve when it was removed and that was kept."""
+        return self._files(channel).kept_wanted()
+
+    def renew(self, channel: Channel) -> None:
+        """Let the next put start a new server, which takes the port over from the one that runs."""
+        self._files(channel).note.unlink(missing_ok=True)
+
     def check(self, channel: Channel) -> None:
-        """Raise Surroundings unless the channel's port is free or held by its own server.
+        """Raise Surroundings unless the channel's port is free or held by its own server, this user's.
 
         WrongInput says what is wrong with the file of the token.
         """
         if self.token_file is not None:
             read_token(self.token_file)
         found = self._look(channel)
-        if found.kind == "stranger":
-            raise self._taken(channel, found)
+        self._refuse(channel, found)
         if found.kind != "nothing":
             return
+        self._servers(channel)
         try:
             process.try_to_bind(self.host, self.ports[channel])
         except OSError as error:
@@ -155,7 +165,7 @@ class LocalBackend:
     def _judge(self, channel: Channel, found: Found, wanted: Wanted | None) -> Serving:
         """Compare what was found with what is wanted."""
         endpoint = self.endpoint(channel)
-        if found.kind != "ours":
+        if found.kind not in ("ours", "theirs"):
             detail = {
                 "nothing": "its server is not running",
                 "stuck": f"its server (process {found.pid}) does not answer",
@@ -189,8 +199,7 @@ class LocalBackend:
             if files.revision() != own:
                 raise replaced(channel, wanted, files.wanted())
             found = self._look(channel)
-            if found.kind == "stranger":
-                raise self._taken(channel, found)
+            self._refuse(channel, found)
             if not process.is_running(expected):
                 if found.kind != "ours" or found.pid in (expected, before):
                     log = process.tail(files.log)
@@ -244,7 +253,7 @@ class LocalBackend:
 
     def _end_servers(self, channel: Channel, *, but: int | None = None) -> None:
         """End all servers of the channel `but` one: whoever changes its port, or is killed, leaves others."""
-        self._end(channel, (pid for pid in servers_of(self._files(channel).document) if pid != but))
+        self._end(channel, (pid for pid in self._servers(channel) if pid != but))
 
     def _end(self, channel: Channel, servers: Iterable[int]) -> None:
         for pid in servers:
@@ -277,10 +286,32 @@ class LocalBackend:
         same_start = note.get("start") == found.health["start"]
         return same_start and note.get("fingerprint") == fingerprint(self._arguments(channel))
 
+    def _refuse(self, channel: Channel, found: Found) -> None:
+        """Raise Surroundings where somebody else is on the port: a stranger, or another user's server."""
+        if found.kind == "stranger":
+            raise self._taken(channel, found)
+        if found.kind == "theirs":
+            raise self._theirs(channel, found.pid, found.who)
+
+    def _servers(self, channel: Channel) -> list[int]:
+        """Give the channel's servers on all ports; Surroundings where one of them is another user's."""
+        servers = servers_of(self._files(channel).document)
+        for pid in servers:
+            if user := process.other_user_of(pid):
+                raise self._theirs(channel, pid, user)
+        return servers
+
+    def _theirs(self, channel: Channel, pid: int, user: str) -> Surroundings:
+        return Surroundings(
+            f"{channel} of {self.folder} is served by process {pid} of the user {user}: do this as {user} "
+            f"(sudo -u {user} …), or set MODELS_ROOT to a folder of your own"
+        )
+
     def _taken(self, channel: Channel, found: Found) -> Surroundings:
         holder = f"held by {found.who}" if found.who else "taken"
+        theirs = f"set MODELS_ROOT to {found.root}, whose server it is, " if found.root else ""
         return Surroundings(
-            f"port {self.ports[channel]} of {channel} is {holder}: end that, or set "
+            f"port {self.ports[channel]} of {channel} is {holder}: {theirs or 'end that, '}or set "
             f"{PORT_VARIABLES[channel]} to a free port"
         )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.channels import process
-from tasks.channels.files import ChannelFiles
+from tasks.channels.files import CHANNELS, ChannelFiles
 
 ASK_SECONDS = 5.0
 TOLD = {"document", "start", "settled", "version", "runtime", "digest", "error"}  # by every server
@@ -24,15 +24,17 @@ TOLD = {"document", "start", "settled", "version", "runtime", "digest", "error"}
 
 @dataclass(frozen=True)
 class Found:
-    """What is on a port; `health` is what our own server says of itself, `who` describes a stranger.
+    """What is on a port; `health` is what the channel's server says of itself, `who` describes another one.
 
-    `ours` obeys the channel's document and answers; `stuck` is ours and does not answer.
+    `ours` obeys the channel's document and answers; `stuck` is ours and does not answer. `theirs` obeys it
+    and answers too, but is another user's, who is named by `who`.
     """
 
-    kind: Literal["nothing", "ours", "stuck", "stranger"]
+    kind: Literal["nothing", "ours", "stuck", "theirs", "stranger"]
     pid: int = 0
     health: Mapping[str, Any] = field(default_factory=dict)
     who: str = ""
+    root: Path | None = None  # the models' root of a stranger, where it is a local model server
 
 
 def look(host: str, port: int, files: ChannelFiles, *, hint: int | None = None) -> Found:
@@ -60,30 +62,42 @@ def _look_once(host: str, port: int, files: ChannelFiles, hint: int | None) -> F
     if health is not None and health["document"] in (files.place_id, str(files.document)):
         start = str(health["start"])
         if pid := _that_answers(port, files.document, start, hint):
-            return Found("ours", pid, health)
+            other = process.other_user_of(pid)
+            return Found("theirs" if other else "ours", pid, health, other)
     listener = process.listener_on(port)
     if health is None:
         if listener is None:  # ended meanwhile
             return Found("nothing")
-        if listener and is_server_of(listener, files.document):
+        if listener and is_server_of(listener, files.document) and not process.other_user_of(listener):
             return Found("stuck", listener)
-    return Found("stranger", listener or 0, who=_who(listener or 0))
+    return _stranger(listener or 0)
 
 
 def _that_answers(port: int, document: Path, start: str, hint: int | None) -> int:
-    """Give the model server of the document and the start that listens on the port; 0 if there is none."""
+    """Give the model server of the document and the start that listens on the port; 0 if there is none.
+
+    Of another user's, nobody but root can tell whether it listens: its command line is believed.
+    """
 
     def fits(pid: int) -> bool:
-        return is_server_of(pid, document, start=start) and process.listens(pid, port)
+        if not is_server_of(pid, document, start=start):
+            return False
+        return process.listens(pid, port) or bool(process.other_user_of(pid))
 
-    return hint if hint and fits(hint) else next(filter(fits, process.own_pids()), 0)
+    return hint if hint and fits(hint) else next(filter(fits, process.pids()), 0)
 
 
-def _who(pid: int) -> str:
-    command = process.command_of(pid) if pid else []
-    if "tasks.serving" in command and "--document" in command[:-1]:
-        return f"the model server of {command[command.index('--document') + 1]} (process {pid})"
-    return f"process {pid}: {' '.join(command)[:120]}" if pid else "another user's process"
+def _stranger(pid: int) -> Found:
+    """Describe a process that is no server of the channel; 0: another user's, of which nothing is known."""
+    if not pid:
+        return Found("stranger", who="another user's process")
+    command = process.command_of(pid)
+    if "tasks.serving" not in command or "--document" not in command[:-1]:
+        return Found("stranger", pid, who=f"process {pid}: {' '.join(command)[:120]}")
+    document = Path(command[command.index("--document") + 1])
+    local = len(document.parts) > 3 and document.parent.parent.name == CHANNELS
+    root = document.parents[2] if local else None
+    return Found("stranger", pid, who=f"the model server of {document} (process {pid})", root=root)
 
 
 def is_server_of(pid: int, document: Path, *, start: str | None = None) -> bool:
@@ -95,8 +109,8 @@ def is_server_of(pid: int, document: Path, *, start: str | None = None) -> bool:
 
 
 def servers_of(document: Path) -> list[int]:
-    """Give this user's model servers with that document, on whatever ports; reads all of /proc."""
-    return [pid for pid in process.own_pids() if is_server_of(pid, document) and process.has_our_root(pid)]
+    """Give the model servers with that document, on whatever ports, of whatever user; reads all of /proc."""
+    return [pid for pid in process.pids() if is_server_of(pid, document) and process.has_our_root(pid)]
 
 
 def answer_of(host: str, port: int) -> dict[str, Any] | None:

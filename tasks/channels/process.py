@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import socket
 import subprocess
 import threading
@@ -58,10 +59,23 @@ def is_alive(process: psutil.Process) -> bool:
         return False
 
 
-def own_pids() -> list[int]:
-    """Give the processes of this user."""
-    found = psutil.process_iter(["uids"])
-    return [process.pid for process in found if process.info["uids"].effective == os.geteuid()]
+def pids() -> list[int]:
+    """Give all processes that this user may see."""
+    return psutil.pids()
+
+
+def other_user_of(pid: int) -> str:
+    """Give the name of the other user whose process it is; empty for one of this user's, or that is gone."""
+    try:
+        uid = psutil.Process(pid).uids().effective
+    except psutil.NoSuchProcess:
+        return ""
+    if uid == os.geteuid():
+        return ""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def command_of(pid: int) -> list[str]:
@@ -76,8 +90,18 @@ def has_our_root(pid: int) -> bool:
     """Tell whether a path means the same file to the process as to this one: in a container it does not."""
     try:
         return Path(f"/proc/{pid}/root").samefile("/")  # psutil does not tell
-    except OSError:  # gone meanwhile, or a kernel that does not tell
-        return True
+    except OSError:
+        # Gone meanwhile, or another user's, whose root is not told; but a container numbers its processes.
+        return _numbers(str(pid)) in (_numbers("self"), 0)
+
+
+def _numbers(pid: str) -> int:
+    """Give how many numbers a process has: one more in each container; 0 for one that is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((len(line.split()) - 1 for line in lines if line.startswith("NSpid:")), 1)
 
 
 def end(pid: int, *, patience_seconds: float) -> None:

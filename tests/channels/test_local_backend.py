@@ -6,6 +6,7 @@ import fcntl
 import http.server
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -301,6 +302,90 @@ def test_remove_ends_the_servers_of_every_port(backend, put, make_backend):
     assert backend.current("production") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "locale"),
+    [(b"m\xc3\xbcller", {"LC_ALL": "C", "PYTHONUTF8": "0"}), (b"m\xfcller", {"LC_ALL": "C"})],
+    ids=["UTF-8", "Latin-1"],
+)
+def test_a_path_is_the_same_in_every_locale(models, make_backend, name, locale):
+    """A server that was started where an umlaut is no letter is the channel's own, there and elsewhere."""
+    root = models.with_name(os.fsdecode(name))
+    models.rename(root)
+    backend = make_backend(root=root)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from tasks.channels.backend import Wanted; from tasks.channels.local import LocalBackend\n"
+        "root, port = Path(sys.argv[1]), int(sys.argv[2])\n"
+        "backend = LocalBackend(root, 'mnist', root / 'mnist', root / 'candidates' / 'mnist', '127.0.0.1',\n"
+        "                       {'stage': port + 1, 'production': port})\n"
+        "backend.put('production', Wanted(1), deadline_seconds=30, should_stop=lambda: False)\n"
+        "backend.check('production')\n"
+        "serving = backend.current('production')\n"
+        "assert serving.version == 1 and not serving.detail, ascii(serving)\n"
+    )
+    command = [sys.executable, "-c", code, str(root), str(backend.ports["production"])]
+    done = subprocess.run(command, env=os.environ | locale, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    backend.check("production")
+    assert backend.current("production").version == 1
+    pid = server_pid(backend)
+    backend.remove("production")
+    assert not process.is_running(pid)
+
+
+@pytest.fixture
+def as_another_user(monkeypatch):
+    """Run a block as if this process were of another user than the servers that it has started."""
+
+    @contextmanager
+    def pretend():
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "geteuid", lambda: 65_533)
+            yield pwd.getpwuid(os.getuid()).pw_name
+
+    return pretend
+
+
+@pytest.mark.parametrize("port", ["the same", "another"])
+def test_another_user_s_server_is_named_and_left_alone(backend, put, make_backend, as_another_user, port):
+    """In a root that two users write: status tells what is served; nothing is ended, deleted or wanted."""
+    endpoint = put(1)
+    pid = server_pid(backend)
+    there = make_backend(production=backend.ports["production"] if port == "the same" else None)
+    files = {path: path.read_bytes() for path in backend.folder.iterdir() if path.suffix == ".json"}
+    with as_another_user() as user:
+        served = there.current("production")
+        assert (served.version, served.healthy) == ((1, True) if port == "the same" else (0, False))
+        message = rf"production of .* is served by process {pid} of the user {user}: do this as {user}"
+        for act in (
+            lambda: there.check("production"),
+            lambda: there.put("production", Wanted(1, max_images=9), deadline_seconds=5, should_stop=bool),
+            lambda: there.remove("production"),
+            lambda: there.remove("production", keep=True),
+        ):
+            with pytest.raises(Surroundings, match=message):
+                act()
+        there.check("stage")
+    assert {path: path.read_bytes() for path in backend.folder.iterdir() if path.suffix == ".json"} == files
+    assert version_of(endpoint) == 1
+    assert server_pid(backend) == pid
+
+
+def test_a_real_process_of_another_user_is_left_alone(backend):
+    """The same with the kernel's word for it, where this user may start such a process."""
+    if os.geteuid() != 0:
+        pytest.skip("only root starts a process of another user; the test above pretends to be one")
+    document = str(backend.folder / "production.json")
+    command = ["/bin/sh", "-c", "echo there; read line", "-m", "tasks.serving", "--document", document]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=65_534) as other:
+        assert other.stdout.readline() == b"there\n"
+        with pytest.raises(Surroundings, match=rf"process {other.pid} of the user nobody: .*sudo -u nobody"):
+            backend.remove("production")
+        assert process.is_running(other.pid)
+        other.communicate(b"\n")
+    backend.remove("production")
+
+
 def test_a_server_of_a_container_is_left_alone(backend, tmp_path):
     """A document of the same path below another root is another document."""
     code = f"import os; os.chroot({str(tmp_path)!r}); print('there', flush=True); input()"
@@ -533,7 +618,7 @@ def test_a_wish_to_stop_ends_the_wait_and_undoes(backend, put, monkeypatch):
     def want_of_a_slow_server(self, wanted):
         """Replace the document while the server cannot obey it before the wish to stop is looked at."""
         os.kill(pid, signal.SIGSTOP)
-        want(self, wanted)
+        return want(self, wanted)
 
     def should_stop() -> bool:
         monkeypatch.setattr(ChannelFiles, "want", want)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 import pytest
@@ -83,7 +83,12 @@ def test_a_command_line_is_decoded_as_paths_are(tmp_path):
     assert process.command_of(child.pid) == []
 
 
-def test_this_process_is_one_of_this_user_s():
-    """And the first process of the machine is one of root's."""
-    assert os.getpid() in process.own_pids()
-    assert (1 in process.own_pids()) is (Path("/proc/1").stat().st_uid == os.geteuid())
+def test_whose_process_it_is(monkeypatch):
+    """Another user is named, or numbered; nobody is for this one, or for a process that is gone."""
+    assert process.other_user_of(os.getpid()) == ""
+    assert process.other_user_of(2**22) == ""
+    name = pwd.getpwuid(os.geteuid()).pw_name
+    monkeypatch.setattr(os, "geteuid", lambda: 65_533)
+    assert process.other_user_of(os.getpid()) == name
+    monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)
+    assert process.other_user_of(os.getpid()) == str(os.getuid())

@@ -44,6 +44,10 @@ class Production:
         served = self.wanted.version if self.served is None else self.served
         return Serving(served, served == self.wanted.version, ENDPOINT, "", self.wanted)
 
+    def kept(self, channel: Channel) -> Wanted | None:
+        """Give nothing: nobody stops it."""
+        return None
+
     def remove(self, channel: Channel, **how: Any) -> None:
         """Serve nothing."""
         how.get("claim", unconditional)()

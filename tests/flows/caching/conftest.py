@@ -99,6 +99,10 @@ class Channels:
         """Serve nothing."""
         self.wanted.pop(channel, None)
 
+    def kept(self, channel: Channel) -> Wanted | None:
+        """Give nothing: nobody stops it."""
+        return None
+
     def check(self, channel: Channel) -> None:
         """Find nothing wrong."""
 
