@@ -1,65 +1,197 @@
 """Decodes large requests in pieces, so that neither memory nor the interpreter's lock is held for long.
 
-A whole body of 30 MiB becomes half a gigabyte of lists, and parsing it stops every other thread meanwhile.
-Cut between images, each piece is valid JSON of its own, and is an array before the next one is parsed.
+A whole body of 30 MiB becomes half a gigabyte of objects, and parsing it stops every other thread meanwhile.
+Cut between the elements of its outermost list, each piece is valid JSON of its own, and is an array before
+the next one is parsed; a body with a fault costs no more than what comes before the fault.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
 
 import numpy as np
 import orjson
 
 from tasks.serving.release import Signature
 from tasks.serving.runtime import Images
-from tasks.serving.tensors import Wrong, holds_only_numbers, to_images
+from tasks.serving.tensors import Wrong, holds_only_numbers, shape_of_first, to_images, unwrap_rows
 
 PIECE_BYTES = 256 * 1024  # about 60 images, some milliseconds
-HEAD = re.compile(
-    rb'\s*\{\s*(?:"signature_name"\s*:\s*"(?P<name>\w*)"\s*,\s*)?"(?P<format>instances|inputs)"\s*:\s*\['
-)
-TAIL = re.compile(rb'\]\s*(?:,\s*"signature_name"\s*:\s*"(?P<name>\w*)"\s*)?\}\s*')
-BETWEEN = re.compile(rb"\]\s*\]\s*(,)\s*\[\s*\[")
-LONGEST_TAIL = 200
+LONGEST_IMAGE_BYTES = 1024 * 1024
+NAME = re.compile(rb'"([\w.:/-]{0,80})"')
+SPACE = re.compile(rb"[ \t\n\r]*")
+SIGNATURE_AT_THE_END = re.compile(rb',\s*"signature_name"\s*:\s*"([\w.:/-]{0,80})"\s*\}\s*')
+LONGEST_END = 200
+COMMA, QUOTE = b',"'
+STEPS = np.zeros(256, np.int8)  # in the depth, by byte
+STEPS[list(b"[{")] = 1
+STEPS[list(b"]}")] = -1
+
+
+class Unusual(Exception):  # noqa: N818
+    """A body in a form that no client needs: names that are escaped or there twice, values of other kinds."""
 
 
 def decode_pieces(
     body: bytes, signatures: Mapping[str, Signature], *, default: str, max_images: int
-) -> tuple[str, Images, bool] | None:
-    """Give the signature, the images and whether they came in rows; None for what is not plain and right.
+) -> tuple[str, Images, bool]:
+    """Give the signature, the images and whether they came in rows, as the decoder of whole bodies does.
 
-    Plain are unnamed images of numbers, with or without a signature before or after them. All else, and
-    every request with a fault, is left to the decoder that knows all forms and tells what is wrong.
+    Raises Wrong for what is wrong, and Unusual for what only that decoder knows.
     """
-    head = HEAD.match(body)
-    end = body.rfind(b"]", -LONGEST_TAIL)
-    tail = TAIL.fullmatch(body, end) if end >= 0 else None
-    if head is None or tail is None or (head["name"] is not None and tail["name"] is not None):
-        return None
-    name = next((given.decode() for given in (head["name"], tail["name"]) if given is not None), default)
-    if name not in signatures:
-        return None
-    images: list[Images] = []
-    count = 0
-    try:
-        for piece in _pieces(body, head.end(), end):
-            only = holds_only_numbers(piece, strings=0)
-            part = to_images(orjson.loads(piece), signatures[name].input, where="", numbers_only=only)
-            images.append(part)
-            count += len(part)
-            if count > max_images:
-                return None
-    except (orjson.JSONDecodeError, Wrong):
-        return None
-    return name, np.concatenate(images), head["format"] == b"instances"
+    return _Request(body, signatures, default, max_images).read()
 
 
-def _pieces(body: bytes, start: int, end: int) -> Iterator[bytes]:
-    """Give the text between `start` and `end` as JSON lists, cut at commas between images."""
-    while start < end:
-        between = BETWEEN.search(body, start + PIECE_BYTES, end)
-        cut = between.start(1) if between else end
-        yield b"[%s]" % body[start:cut]
-        start = cut + 1
+class _Request:
+    """Reads a body from its beginning to its end."""
+
+    def __init__(
+        self, body: bytes, signatures: Mapping[str, Signature], default: str, max_images: int
+    ) -> None:
+        self.body = body
+        self.at = 0
+        self.signatures = signatures
+        self.max_images = max_images
+        start = max(body.rfind(b",", -LONGEST_END), 0)
+        self.end = SIGNATURE_AT_THE_END.fullmatch(body, start)
+        self.default = default
+        self.signature = (self.end[1].decode() if self.end else "") or default
+
+    def read(self) -> tuple[str, Images, bool]:
+        """Give what the body asks for."""
+        if not self._take(b"{"):
+            raise Wrong('the body is not a JSON object with "instances" or "inputs"')
+        named, seen, images = self.default, set[str](), None
+        while True:
+            name = self._name()
+            if name not in ("signature_name", "instances", "inputs"):
+                raise Wrong(f"unknown key {name[:40]!r}: there are signature_name, instances, inputs")
+            if name in seen:
+                raise Unusual
+            seen.add(name)
+            self._need(b":")
+            if name == "signature_name":
+                named = self._name() or self.default
+                if images is None and self.end is None:
+                    self.signature = named
+            elif images is not None:
+                raise Wrong('give either "instances" or "inputs", not both')
+            else:
+                images = self._images(name)
+            if not self._take(b","):
+                break
+        self._need(b"}")
+        if images is None or named != self.signature or self._peek():
+            raise Unusual
+        return named, images, "instances" in seen
+
+    def _images(self, key: str) -> Images:
+        if self.signature not in self.signatures:
+            known = ", ".join(self.signatures)
+            fault = Wrong(f"signature_name {self.signature[:40]!r} is unknown: there are {known}")
+            self._raise(fault)
+        tensor = self.signatures[self.signature].input
+        where = key
+        names: tuple[str, ...] = (key,)
+        if is_named := key == "inputs" and self._take(b"{"):
+            if (name := self._name()) != tensor.name:
+                self._raise(Wrong(f"inputs: unknown input {name[:40]!r}, expected {tensor.name!r}"), key)
+            self._need(b":")
+            where, names = f"inputs.{tensor.name}", (key, tensor.name)
+        if not self._take(b"["):
+            raise Unusual
+        images: list[Images] = [np.empty((0, *tensor.shape[1:]), np.float32)]
+        shape: tuple[int, ...] | None = None
+        count, in_rows = 0, False
+        for piece in self._pieces():
+            try:
+                values: list[Any] = orjson.loads(piece)
+            except orjson.JSONDecodeError as error:
+                raise Wrong(f"the body is not JSON: {error}, in a piece of it") from error
+            try:
+                in_rows = isinstance(values[0], dict) and key == "instances" if not count else in_rows
+                values = unwrap_rows(values, tensor, count) if in_rows else values
+                shape = shape or shape_of_first(values, tensor)
+                only = holds_only_numbers(piece, strings=len(values) * in_rows)
+                images.append(
+                    to_images(values, tensor, where=where, numbers_only=only, shape=shape, first=count)
+                )
+                count += len(values)
+                if count > self.max_images:
+                    raise Wrong(f"{where}: more than {self.max_images} images in one request")
+            except Wrong as fault:
+                self._raise(fault, *names)
+        if is_named:
+            self._need(b"}")
+        return np.concatenate(images)
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Give the elements of the list that has begun as lists of their own, and go behind its end."""
+        if self._take(b"]"):
+            return
+        size, ended = PIECE_BYTES, False
+        while not ended:
+            window = self.body[self.at : self.at + size]
+            cut = _cut(window)
+            if cut is None:
+                if self.at + size >= len(self.body):
+                    raise Wrong("the body is not JSON: a list in it has no end")
+                if size >= LONGEST_IMAGE_BYTES:
+                    raise Unusual
+                size *= 2
+                continue
+            if not (piece := window[:cut]).strip():
+                raise Wrong("the body is not JSON: an element of a list is missing")
+            ended = window[cut] != COMMA
+            self.at += cut + (not ended)
+            size = PIECE_BYTES
+            yield b"[%s]" % piece
+        self._need(b"]")
+
+    def _raise(self, fault: Wrong, *names: str) -> NoReturn:
+        """Raise the fault of a value, unless its name may be there again: then the last one counts."""
+        names = names if self.end else (*names, "signature_name")
+        again = any(self.body.find(b'"%s"' % name.encode(), self.at) >= 0 for name in names)
+        raise Unusual if again or self.body.find(b"\\", self.at) >= 0 else fault
+
+    def _peek(self) -> bytes:
+        """Go behind white space, and give what is there; empty at the end."""
+        while match := SPACE.match(self.body, self.at, self.at + PIECE_BYTES):
+            self.at = match.end()
+            if len(match[0]) < PIECE_BYTES:
+                break
+        return self.body[self.at : self.at + 1]
+
+    def _take(self, character: bytes) -> bool:
+        found = self._peek() == character
+        self.at += found
+        return found
+
+    def _need(self, character: bytes) -> None:
+        if not self._take(character):
+            raise Unusual
+
+    def _name(self) -> str:
+        self._peek()
+        if (match := NAME.match(self.body, self.at)) is None:
+            raise Unusual
+        self.at = match.end()
+        return match[1].decode()
+
+
+def _cut(window: bytes) -> int | None:
+    """Give where the last whole element in a list's text ends: at a comma, or where the list does."""
+    if b"\\" in window:
+        raise Unusual  # of a string, of which nobody can tell here where it ends
+    text = np.frombuffer(window, np.uint8)
+    steps, commas = STEPS[text], text == COMMA
+    if b'"' in window:
+        outside = np.cumsum(text == QUOTE, dtype=np.int32) % 2 == 0
+        steps, commas = steps * outside, commas & outside
+    depth = np.cumsum(steps, dtype=np.int32)
+    if len(ends := np.flatnonzero(depth < 0)):
+        return int(ends[0])
+    between = np.flatnonzero(commas & (depth == 0))
+    return int(between[-1]) if len(between) else None

@@ -5,20 +5,20 @@ Source: TensorFlow Serving, RESTful API (tensorflow_serving/g3doc/api_rest.md).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from tasks.serving.large import decode_pieces
+from tasks.serving.large import Unusual, decode_pieces
 from tasks.serving.release import Loaded, Signature, Tensor
 from tasks.serving.runtime import Images, Outputs
-from tasks.serving.tensors import Wrong, holds_only_numbers, to_images
+from tasks.serving.tensors import Wrong, holds_only_numbers, single_input, to_images, unwrap_rows
 
 DEFAULT_SIGNATURE = "serving_default"
 LARGE_BYTES = 512 * 1024
+ROWS_AT_ONCE = 64  # of an answer, so that writing it stops no other thread for long
 KEYS = ("signature_name", "instances", "inputs")
 DTYPES = {"float32": "DT_FLOAT", "int64": "DT_INT64", "bool": "DT_BOOL"}
 
@@ -35,9 +35,19 @@ class Call:
 def decode(body: bytes, signatures: Mapping[str, Signature], *, max_images: int) -> Call:
     """Give the call of a predict request's body; raises Wrong with what is wrong and where."""
     if len(body) > LARGE_BYTES:
-        _check_amount(body, signatures, max_images)
-        if call := decode_pieces(body, signatures, default=DEFAULT_SIGNATURE, max_images=max_images):
-            return Call(*call)
+        try:
+            call = decode_pieces(body, signatures, default=DEFAULT_SIGNATURE, max_images=max_images)
+        except Unusual as error:
+            raise Wrong(
+                f"a body of over {LARGE_BYTES // 1024} KiB has to be a JSON object with each name once, no "
+                f'escapes, and a list of images as "instances", "inputs" or the input in "inputs"'
+            ) from error
+        return Call(*call)
+    return decode_whole(body, signatures, max_images=max_images)
+
+
+def decode_whole(body: bytes, signatures: Mapping[str, Signature], *, max_images: int) -> Call:
+    """Give the call of a body that is parsed in one go."""
     try:
         request = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -54,25 +64,33 @@ def decode(body: bytes, signatures: Mapping[str, Signature], *, max_images: int)
     unwrap = _unwrap_rows if rows else _unwrap_columns
     values, where, names = unwrap(request, signature.input)
     if isinstance(values, list) and len(values) > max_images:
-        raise Wrong(f"{where}: {len(values)} images, at most {max_images} in one request")
+        raise Wrong(f"{where}: more than {max_images} images in one request")
     strings = len(request) + names + ("signature_name" in request)
     numbers_only = holds_only_numbers(body, strings=strings)
     return Call(name, to_images(values, signature.input, where=where, numbers_only=numbers_only), rows)
 
 
 def encode(call: Call, outputs: Outputs, signature: Signature) -> bytes:
-    """Give the body of the answer in the format of the request."""
+    """Give the body of the answer in the format of the request, written in pieces as large ones are read."""
     names = [tensor.name for tensor in signature.outputs]
-    answer: Any
+    starts = range(0, len(call.imgs), ROWS_AT_ONCE)
+    cut = {name: [outputs[name][start : start + ROWS_AT_ONCE] for start in starts] for name in names}
     if len(names) == 1:
-        answer = outputs[names[0]]
+        answer = _list(cut[names[0]])
     elif call.rows:
-        columns = [outputs[name] for name in names]
-        answer = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        chunks = zip(*cut.values(), strict=True)
+        answer = _list(
+            [dict(zip(names, row, strict=True)) for row in zip(*chunk, strict=True)] for chunk in chunks
+        )
     else:
-        answer = {name: outputs[name] for name in names}
-    return orjson.dumps(
-        {"predictions" if call.rows else "outputs": answer}, option=orjson.OPT_SERIALIZE_NUMPY
+        answer = b"{%s}" % b",".join(b'"%s":%s' % (name.encode(), _list(cut[name])) for name in names)
+    return b'{"%s":%s}' % (b"predictions" if call.rows else b"outputs", answer)
+
+
+def _list(chunks: Iterable[Any]) -> bytes:
+    """Give the chunks of a list as one JSON list."""
+    return b"[%s]" % b",".join(
+        orjson.dumps(chunk, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1] for chunk in chunks
     )
 
 
@@ -122,21 +140,11 @@ def _describe(signature: str, tensor: Tensor) -> dict[str, Any]:
 
 
 def _signature(name: Any, signatures: Mapping[str, Signature]) -> tuple[str, Signature]:
+    if name == "":  # as TensorFlow Serving has it
+        name = DEFAULT_SIGNATURE
     if not isinstance(name, str) or name not in signatures:
         raise Wrong(f"signature_name {str(name)[:40]!r} is unknown: there are {', '.join(signatures)}")
     return name, signatures[name]
-
-
-def _check_amount(body: bytes, signatures: Mapping[str, Signature], max_images: int) -> None:
-    """Refuse a text with far more lists, objects or strings than the largest request has, before parsing it.
-
-    An empty list is 3 bytes of text and 64 of memory: a body within its limit could cost 20 times as much.
-    """
-    shapes = [signature.input.shape[1:] for signature in signatures.values()]
-    per_image = 1 + max(sum(math.prod(shape[:axis]) for axis in range(len(shape))) for shape in shapes)
-    most = 1_000 + 2 * max_images * per_image  # what is only a little too much gets a better message below
-    if (parts := sum(map(body.count, (b"[", b"{", b'"')))) > most:
-        raise Wrong(f"the body has {parts:,} brackets and quotes, far more than {max_images:,} images need")
 
 
 def _unwrap_rows(request: Mapping[str, Any], tensor: Tensor) -> tuple[Any, str, int]:
@@ -144,26 +152,12 @@ def _unwrap_rows(request: Mapping[str, Any], tensor: Tensor) -> tuple[Any, str, 
     instances = request["instances"]
     if not isinstance(instances, list) or not instances or not isinstance(instances[0], dict):
         return instances, "instances", 0
-    images = []
-    for index, instance in enumerate(instances):
-        where = f"instances[{index}]"
-        if not isinstance(instance, dict):
-            raise Wrong(f"{where}: not an object like the first one")
-        images.append(_single_input(instance, tensor, where))
+    images = unwrap_rows(instances, tensor)
     return images, "instances", len(images)
 
 
 def _unwrap_columns(request: Mapping[str, Any], tensor: Tensor) -> tuple[Any, str, int]:
     inputs = request["inputs"]
     if isinstance(inputs, dict):
-        return _single_input(inputs, tensor, "inputs"), f"inputs.{tensor.name}", 1
+        return single_input(inputs, tensor, "inputs"), f"inputs.{tensor.name}", 1
     return inputs, "inputs", 0
-
-
-def _single_input(named: Mapping[str, Any], tensor: Tensor, where: str) -> Any:
-    for name in named:
-        if name != tensor.name:
-            raise Wrong(f"{where}: unknown input {name[:40]!r}, expected {tensor.name!r}")
-    if tensor.name not in named:
-        raise Wrong(f"{where}: no input {tensor.name!r}")
-    return named[tensor.name]

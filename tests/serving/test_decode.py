@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from contextlib import suppress
 
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from tasks.serving import large, v1
 from tasks.serving.release import Signature, Tensor
-from tasks.serving.v1 import Call, Wrong, decode
+from tasks.serving.v1 import Call, Wrong, decode, decode_whole
 
 SIGNATURES = {"serving_default": Signature(Tensor("imgs", "float32", (-1, 2, 2), 0.0, 1.0), ())}
 PIECES = (
@@ -72,26 +75,32 @@ FORMS = {
     "columns": b'{"inputs":%s}',
     "the signature before": b' { "signature_name" : "infer" , "inputs" : %s } ',
     "the signature behind": b'{"instances": %s, "signature_name": "infer"}\n',
-    "both": b'{"signature_name": "infer", "instances": %s, "signature_name": "serving_default"}',
+    "the default by an empty name": b'{"instances": %s, "signature_name": ""}',
     "named": b'{"inputs": {"imgs": %s}}',
 }
+IMAGE = [[0, 0.25], [0.5, 1]]
+WIDE = Signature(Tensor("imgs", "float32", (-1, 3), -1.0, 2.0), ())
+SEVERAL = {**SIGNATURES, "infer": SIGNATURES["serving_default"], "wide": WIDE}
+
+
+def in_small_pieces(monkeypatch):
+    monkeypatch.setattr(v1, "LARGE_BYTES", 0)
+    monkeypatch.setattr(large, "PIECE_BYTES", 150)
 
 
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("spaces", [None, 1], ids=["compact", "spaced"])
 def test_large_requests_are_decoded_as_small_ones(form, spaces, monkeypatch):
     """What is decoded in pieces is the same call as what is decoded whole, in every form."""
-    signatures = {**SIGNATURES, "infer": SIGNATURES["serving_default"]}
     imgs = np.random.default_rng(2).random((100, 2, 2)).round(4).tolist()
     body = form % json.dumps(imgs, indent=spaces).encode()
-    whole = decode(body, signatures, max_images=100)
-    monkeypatch.setattr(v1, "LARGE_BYTES", 0)
-    monkeypatch.setattr(large, "PIECE_BYTES", 150)
-    pieces = decode(body, signatures, max_images=100)
+    whole = decode(body, SEVERAL, max_images=100)
+    in_small_pieces(monkeypatch)
+    pieces = decode(body, SEVERAL, max_images=100)
     assert (pieces.signature, pieces.rows) == (whole.signature, whole.rows)
     np.testing.assert_array_equal(pieces.imgs, whole.imgs)
-    with pytest.raises(Wrong, match="100 images, at most 99"):
-        decode(body, signatures, max_images=99)
+    with pytest.raises(Wrong, match="more than 99 images in one request"):
+        decode(body, SEVERAL, max_images=99)
 
 
 @pytest.mark.parametrize(
@@ -103,31 +112,104 @@ def test_large_requests_are_decoded_as_small_ones(form, spaces, monkeypatch):
         (True, r"instances\[70\]\[1\]\[0\]: true"),
     ],
 )
-def test_a_fault_in_a_large_request_is_told_with_its_place(value, message, monkeypatch):
+@pytest.mark.parametrize("named", [False, True], ids=["plain", "named"])
+def test_a_fault_in_a_large_request_is_told_with_its_place(value, message, named, monkeypatch):
     """The index in the message counts from the first image, wherever the pieces were cut."""
-    monkeypatch.setattr(v1, "LARGE_BYTES", 0)
-    monkeypatch.setattr(large, "PIECE_BYTES", 150)
+    in_small_pieces(monkeypatch)
     imgs = np.full((100, 2, 2), 0.5).tolist()
     imgs[70][1][0] = value
+    instances = [{"imgs": image} for image in imgs] if named else imgs
     with pytest.raises(Wrong, match=message):
-        decode(json.dumps({"instances": imgs}).encode(), SIGNATURES, max_images=100)
+        decode(json.dumps({"instances": instances}).encode(), SIGNATURES, max_images=100)
 
 
-def test_garbled_large_bodies_are_decoded_as_whole_ones(monkeypatch):
-    """In pieces or whole, a garbled body gives the same images or the same reason."""
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"instances": [[[0, 1], [0, 1]]], "instances": []}',
+        b'{"inst\\u0061nces": [[[0, 1], [0, 1]]]}',
+        b'{"instances": [[[0, 1], [0, 1]]], "signature_name": "wide", "signature_name": "infer"}',
+    ],
+    ids=["a name twice", "an escaped name", "a signature twice"],
+)
+def test_a_large_request_in_an_unusual_form_is_told_so(body, monkeypatch):
+    """What only the decoder of small requests knows is refused with what a large one has to be."""
+    assert decode(body, SEVERAL, max_images=3).signature in SEVERAL
+    in_small_pieces(monkeypatch)
+    with pytest.raises(Wrong, match="has to be a JSON object with each name once"):
+        decode(body, SEVERAL, max_images=3)
 
-    def outcome(body: bytes) -> object:
+
+def rows_of(*elements):
+    return st.lists(st.one_of(*elements), max_size=6)
+
+
+NUMBER = st.sampled_from([0, 1, 0.5, 1.0000001, 1.1, -0.0, 2, 1e300, 10**30])
+ODD = st.sampled_from([None, True, "a", "]", "[", ",", '"', "\\", {}, [], {"imgs": 1}, [0], 3])
+PAIR = st.lists(NUMBER, min_size=2, max_size=2)
+MATRIX = st.one_of(st.just(IMAGE), st.lists(PAIR, min_size=2, max_size=2), st.just([[[0], [1]], [[1], [0]]]))
+IMAGES = st.one_of(
+    rows_of(MATRIX), rows_of(MATRIX, ODD), rows_of(PAIR, st.just([0, 1, 2])), st.just([0] * 40)
+)
+NAMED = st.builds(lambda name, imgs: {name: imgs}, st.sampled_from(["imgs", "X"]), st.one_of(IMAGES, MATRIX))
+VALUE = st.one_of(IMAGES, st.lists(NAMED, max_size=4), NAMED, ODD)
+MEMBER = st.one_of(
+    st.tuples(st.sampled_from(["instances", "inputs"]), VALUE),
+    st.tuples(st.just("signature_name"), st.sampled_from(["", "infer", "wide", "other", 1])),
+    st.tuples(st.just("threshold"), ODD),
+)
+MEMBERS = st.lists(MEMBER, max_size=4)
+
+
+@st.composite
+def some_bodies(draw):
+    """Give objects with the names of requests, also twice, in any spacing, and garbled ones among them."""
+    indent = draw(st.sampled_from([None, None, 1]))
+    members = [f'"{name}": {json.dumps(value, indent=indent)}' for name, value in draw(MEMBERS)]
+    body = ("{" + ", ".join(members) + "}").encode()
+    for _ in range(draw(st.integers(0, 2))):
+        start, length = draw(st.integers(0, len(body))), draw(st.sampled_from([0, 0, 1, 2, 9]))
+        body = body[:start] + draw(st.sampled_from([b"", *PIECES, b" ", b"\\"])) + body[start + length :]
+    return body
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(body=some_bodies(), size=st.sampled_from([8, 30, 150]))
+@example(body=b'{"signature_name":"wide","instances":[[[0,1],[1,0]]],"signature_name":"infer"}', size=30)
+@example(body=b'{"instances":[3],"instances":[[[0,1],[1,0]]]}', size=30)
+@example(body=b'{"inputs":{"imgs":[3],"imgs":[[[0,1],[1,0]]]}}', size=30)
+@example(body=b'{"instances":[[[0,1],[1,0]],[[[0],[1]],[[1],[0]]]]}', size=8)
+@example(body=b'{"instances":[[[0,1],[1,0]],]}', size=8)
+def test_both_decoders_agree_on_every_body(body, size):
+    """In pieces as whole: the same call, or wrong; what is unusual the decoder in pieces leaves alone."""
+    try:
+        whole = decode_whole(body, SEVERAL, max_images=5)
+    except Wrong:
+        whole = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large, "PIECE_BYTES", size)
         try:
-            call = decode(body, SIGNATURES, max_images=20)
-        except Wrong as error:
-            return str(error)
-        return (call.signature, call.rows, call.imgs.tolist())
+            pieces = Call(*large.decode_pieces(body, SEVERAL, default="serving_default", max_images=5))
+        except large.Unusual:
+            return
+        except Wrong:
+            pieces = None
+    assert (whole is None) == (pieces is None)
+    if whole and pieces:
+        assert (pieces.signature, pieces.rows) == (whole.signature, whole.rows)
+        np.testing.assert_array_equal(pieces.imgs, whole.imgs)
 
-    rng = random.Random(3)
-    imgs = np.full((12, 2, 2), 0.25).tolist()
-    bodies = [mutated(json.dumps({"instances": imgs}).encode(), rng) for _ in range(3_000)]
-    whole = [outcome(body) for body in bodies]
-    monkeypatch.setattr(v1, "LARGE_BYTES", 0)
-    monkeypatch.setattr(large, "PIECE_BYTES", 40)
-    assert [outcome(body) for body in bodies] == whole
-    assert sum(isinstance(one, tuple) for one in whole) > 30
+
+@settings(max_examples=200, deadline=None)
+@given(
+    imgs=st.lists(st.lists(PAIR, min_size=2, max_size=2), max_size=5),
+    form=st.sampled_from(sorted(FORMS)),
+    indent=st.sampled_from([None, 2]),
+    size=st.sampled_from([8, 30, 150]),
+)
+def test_no_usual_request_is_left_alone(imgs, form, indent, size):
+    """Whatever a client's library writes is decoded in pieces."""
+    body = FORMS[form] % json.dumps(imgs, indent=indent).encode()
+    with pytest.MonkeyPatch.context() as patch, suppress(Wrong):
+        patch.setattr(large, "PIECE_BYTES", size)
+        large.decode_pieces(body, SEVERAL, default="serving_default", max_images=5)

@@ -10,6 +10,8 @@ import pytest
 
 PREDICT = "/v1/models/mnist:predict"
 GREY = [[0.5] * 28] * 28
+WITH_CHANNEL = [[[0.5]] * 28] * 28
+WHOLE = "the whole has the shape N × 28 × 28"
 OUTPUTS = {"class_ids", "probabilities", "logits", "score", "in_distribution"}
 
 
@@ -79,6 +81,26 @@ def test_whole_numbers_are_numbers(shared):
     assert shared.predict([[[1] * 28] * 28]).json() == shared.predict([[[1.0] * 28] * 28]).json()
 
 
+def test_an_axis_for_the_channel_may_be_behind(shared):
+    """28 × 28 × 1, as Keras has images, is 28 × 28."""
+    plain = shared.predict([GREY, GREY]).json()
+    assert shared.predict([WITH_CHANNEL, WITH_CHANNEL]).json() == plain
+    assert shared.predict([WITH_CHANNEL] * 30).json()["predictions"] == plain["predictions"][:1] * 30
+
+
+@pytest.mark.parametrize(("value", "bound"), [(1.0000001, 1), (-1e-7, 0), (1.00000095, 1)])
+def test_a_pixel_that_was_rounded_is_the_bound(shared, value, bound):
+    """What a client's arithmetic leaves beyond a bound is taken for the bound."""
+    rounded = shared.predict(put_at((1, 2, 3), value))
+    assert rounded.status_code == 200
+    assert rounded.json() == shared.predict(put_at((1, 2, 3), bound)).json()
+
+
+def test_an_empty_signature_name_is_the_default(shared):
+    """As with TensorFlow Serving, whose clients send it so."""
+    assert shared.predict([GREY], signature_name="").json() == shared.predict([GREY]).json()
+
+
 def test_the_content_type_does_not_matter(shared):
     """As with TensorFlow Serving, curl -d with its form type works."""
     body = json.dumps({"instances": [GREY]})
@@ -108,15 +130,26 @@ WRONG = {
     "an unknown key": ({"instances": [], "threshold": 1}, "unknown key 'threshold'"),
     "an unknown signature": ({"instances": [], "signature_name": "classify"}, "'classify' is unknown"),
     "a signature that is no name": ({"instances": [], "signature_name": [1]}, "signature_name"),
-    "a single image": ({"instances": GREY}, "instances[0][0]: the number 0.5, expected a list of 28"),
-    "a number": ({"instances": 3}, "instances: the number 3, expected a list of images"),
+    "a single image": (
+        {"instances": GREY},
+        f"instances[0][0]: the number 0.5, expected a list of 28; {WHOLE}",
+    ),
+    "a number": ({"instances": 3}, f"instances: the number 3, expected a list of images; {WHOLE}"),
     "null": ({"instances": None}, "instances: null"),
     "a string": ({"inputs": "image"}, "inputs: the string 'image'"),
     "an image that is none": ({"instances": [GREY, None]}, "instances[1]: null, expected an image"),
     "a row too few": ({"instances": put_at((1,), GREY[:27])}, "instances[1]: a list of 27, expected 28"),
     "a pixel too many": ({"inputs": put_at((0, 27), [0] * 29)}, "inputs[0][27]: a list of 29, expected 28"),
-    "flat": ({"instances": [[0.5] * 784]}, "instances[0]: a list of 784, expected 28"),
-    "channels": ({"instances": [[[[0.5]] * 28] * 28]}, "instances[0][0][0]: a list of 1, expected a number"),
+    "flat": ({"instances": [[0.5] * 784]}, f"instances[0]: a list of 784, expected 28; {WHOLE}"),
+    "three channels": (
+        {"instances": [[[[0.5] * 3] * 28] * 28]},
+        f"instances[0][0][0]: a list of 3, expected a number; {WHOLE}",
+    ),
+    "some with a channel": (
+        {"instances": [WITH_CHANNEL, GREY]},
+        "instances[1][0][0]: the number 0.5, expected",
+    ),
+    "some without": ({"inputs": [GREY, WITH_CHANNEL]}, "inputs[1][0][0]: a list of 1, expected a number"),
     "a list for a pixel": ({"instances": put_at((1, 2, 3), [0])}, "instances[1][2][3]: a list of 1"),
     "a string for a pixel": ({"instances": put_at((1, 2, 3), "0.5")}, "instances[1][2][3]: the string '0.5'"),
     "null for a pixel": ({"instances": put_at((1, 2, 3), None)}, "instances[1][2][3]: null"),
@@ -132,9 +165,20 @@ WRONG = {
     "two inputs": ({"inputs": {"imgs": [], "X": []}}, "inputs: unknown input 'X'"),
     "named and plain": ({"instances": [{"imgs": GREY}, GREY]}, "instances[1]: not an object"),
     "plain and named": ({"instances": [GREY, {"imgs": GREY}]}, "instances[1]: an object"),
-    "too many images": ({"instances": [GREY] * 31}, "instances: 31 images, at most 30"),
-    "too many lists": ({"instances": [[]] * 200_000}, "200,004 brackets and quotes, far more than 30"),
-    "too many strings": ({"instances": ["a"] * 200_000}, "400,004 brackets and quotes, far more than 30"),
+    "too many images": ({"instances": [GREY] * 31}, "instances: more than 30 images in one request"),
+    "far too many images": ({"instances": [GREY] * 250}, "instances: more than 30 images in one request"),
+    "too many lists": ({"instances": [[]] * 200_000}, f"instances[0]: a list of 0, expected 28; {WHOLE}"),
+    "too many strings": ({"instances": ["a"] * 200_000}, "instances[0]: the string 'a', expected an image"),
+    "too many numbers": (
+        {"instances": [0] * 300_000},
+        f"instances[0]: the number 0, expected an image; {WHOLE}",
+    ),
+    "too many objects": ({"instances": [{}] * 200_000}, "instances[0]: no input 'imgs'"),
+    "a long string": (
+        {"instances": ["a" * 900_000]},
+        "instances[0]: the string 'aaaaaaaaaaaaaaaaaaaa', expected",
+    ),
+    "an escaped name": (rb'{"inst\u0061nces": []}' + b" " * 900_000, "a body of over 512 KiB has to be"),
 }
 
 
