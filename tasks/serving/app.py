@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks.serving import v1
+from tasks.serving.encoding import coding_of, unpack
 from tasks.serving.engine import Answer, Engine
 from tasks.serving.keeper import Keeper
 from tasks.serving.limits import Admission, Gone, Refusal, check_token
@@ -169,17 +170,18 @@ class _Predict:
         if scope["method"] != "POST":
             raise HTTPException(405, headers={"allow": "POST"})
         path, limits = scope.get("path_params", {}), self.site.keeper.limits
-        with self.admission.enter():
-            self.site.loaded(path)  # refused before its body is read
-            body = await self.admission.body(scope, receive, limits.max_request_mib)
-            try:
-                loaded = self.site.loaded(path)
-                started = time.perf_counter()
-                answer = await self.engine.predict(body, loaded, max_images=limits.max_images)
-                self.site.metrics.count(answer, time.perf_counter() - started)
-                return loaded.version, answer
-            finally:
-                self.admission.buffered -= len(body)
+        self.site.loaded(path)  # refused before its body is read
+        coding = coding_of(scope)
+        with self.admission.hold(limits.max_request_mib) as held:
+            body = await held.body(scope, receive)
+            if coding:
+                body = await unpack(body, held.grow)
+            held.take_place(len(body))
+            loaded = self.site.loaded(path)
+            started = time.perf_counter()
+            answer = await self.engine.predict(body, loaded, max_images=limits.max_images)
+            self.site.metrics.count(answer, time.perf_counter() - started)
+            return loaded.version, answer
 
 
 class _Envelope:

@@ -3,14 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, cast
 
 import httptools
+import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 STALLED_SECONDS = 30.0  # an answer of which the client takes nothing
 FAREWELL_SECONDS = 0.25  # after SIGTERM: clients with a request on its way are told to close, not cut off
 LARGEST_HEAD_BYTES = 16 * 1024
+LEAST_BYTES_PER_SECOND = 16 * 1024  # of a body, over a stretch; the first one is its grace
+STRETCH_SECONDS = 5.0
+MOST_CONNECTIONS = 512
+
+
+class Progress:
+    """How a body comes: in each stretch of time there has to be a least amount of it."""
+
+    def __init__(self, since: float = 0.0) -> None:
+        self._since = since
+        self._bytes = 0
+
+    def count(self, size: int, now: float) -> None:
+        """Count what came; with the least amount of a stretch the next one begins."""
+        self._bytes += size
+        if self._bytes >= LEAST_BYTES_PER_SECOND * STRETCH_SECONDS:
+            self._since, self._bytes = now, 0
+
+    def is_slow(self, now: float) -> bool:
+        """Tell whether a stretch has ended without the least amount."""
+        return now - self._since > STRETCH_SECONDS
 
 
 class Gathered:
@@ -49,6 +72,9 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.receiving_since: float | None = None
+        self.received_at = 0.0
+        self.awaits_body = False
+        self.of_body = Progress()
         self.beside_bodies = 0  # bytes since the last of a body: an unfinished head, or trailers
         self.unsent = 0
         self.unsent_since = 0.0
@@ -57,18 +83,54 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self.gathered = Gathered(transport, self.loop)
         super().connection_made(cast("asyncio.Transport", self.gathered))
-        self.receiving_since = self.loop.time()
+        self.receiving_since = self.received_at = self.loop.time()
+        if len(self.connections) > MOST_CONNECTIONS:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Close the connection of the others that is silent the longest, of those that nobody answers."""
+        others = (each for each in self.connections if isinstance(each, Connection) and each is not self)
+        idle = [each for each in others if each.is_idle and not each.transport.is_closing()]
+        if idle:  # those that have not taken their answer yet come last
+            min(idle, key=lambda each: (each.unsent > 0, each.received_at)).transport.abort()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the client has to send something before there is anything to do."""
+        return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
 
     def data_received(self, data: bytes) -> None:
+        self.received_at = self.loop.time()
         if self.receiving_since is None:
-            self.receiving_since = self.loop.time()
-        self.beside_bodies += len(data)
+            self.receiving_since = self.received_at
         self._unset_keepalive_if_required()
-        self._parse(data)
-        if self.beside_bodies > LARGEST_HEAD_BYTES and not self.transport.is_closing():
-            self.send_400_response(f"The head of the request exceeds {LARGEST_HEAD_BYTES} bytes.")
+        # A head is fed in pieces of what it may still have, so that it counts alike however it arrives.
+        while data and not self.transport.is_closing():
+            room = len(data) if self.awaits_body else LARGEST_HEAD_BYTES + 1 - self.beside_bodies
+            self.beside_bodies += min(room, len(data))
+            self._parse(data[:room])
+            data = data[room:]
+            if self.beside_bodies > LARGEST_HEAD_BYTES and not self.transport.is_closing():
+                self._refuse(431, f"the head of the request exceeds {LARGEST_HEAD_BYTES} bytes")
         if self.leaving and self.cycle is not None:
             self.cycle.keep_alive = False
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP."""
+        self._refuse(400, msg)
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer in place of the application, and end the connection."""
+        if not self.is_idle:
+            self.transport.abort()  # the answer would come before that of an earlier request
+            return
+        content = orjson.dumps({"error": reason})
+        head = (
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(content)}\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + content)
+        self.transport.close()
 
     def _parse(self, data: bytes) -> None:
         while data:
@@ -92,6 +154,9 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if not self.parser.should_upgrade():
+            self.awaits_body = True
+            self.beside_bodies = 0
+            self.of_body = Progress(self.loop.time())
             super().on_headers_complete()
         elif (method := self.parser.get_method()) == b"CONNECT":
             raise ValueError("this is no proxy")  # the parser makes it an HttpParserError
@@ -100,12 +165,14 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self.beside_bodies = 0
+        self.of_body.count(len(body), self.received_at)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self.parser.should_upgrade():
             return  # it is read again
         self.receiving_since = None
+        self.awaits_body = False
         self.beside_bodies = 0
         super().on_message_complete()
 
@@ -122,6 +189,9 @@ class Connection(HttpToolsProtocol):
         if waiting != self.unsent or not waiting:
             self.unsent, self.unsent_since = waiting, now
         slow = self.receiving_since is not None and now - self.receiving_since > receive_seconds
+        if self.flow.read_paused:  # the client has to wait, as for the answer to an earlier request
+            self.of_body = Progress(now)
+        slow = slow or (self.awaits_body and self.of_body.is_slow(now))
         return slow or now - self.unsent_since > STALLED_SECONDS
 
     def shutdown(self) -> None:

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tasks.serving.limits import SMALL_BYTES
 from tasks.serving.release import Loaded
 from tasks.serving.v1 import decode, encode
 
 IN_DISTRIBUTION = "in_distribution"  # the output that tells inliers from outliers
-INLINE_BYTES = 64 * 1024  # about a dozen images, a millisecond of work
 
 
 class Answer(NamedTuple):
@@ -32,7 +32,7 @@ class Engine:
 
     async def predict(self, body: bytes, loaded: Loaded, *, max_images: int) -> Answer:
         """Give the answer; raises Wrong when the request is."""
-        if len(body) <= INLINE_BYTES:
+        if len(body) <= SMALL_BYTES:
             return _predict(body, loaded, max_images)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, _predict, body, loaded, max_images)

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from starlette.types import Receive, Scope
 
 MIB = 1024 * 1024
-MOST_WAITING = 256  # predict requests at once; more are asked to come again
-MOST_BUFFERED = 4  # times the largest request: bodies in memory at once
+SMALL_BYTES = 64 * 1024  # about a dozen images, a millisecond of work: answered at once, beside all others
+MOST_WAITING = 64  # large requests that are whole; more are asked to come again
+MEMORY_PER_BYTE = 6  # of a body: at most so much at once, for itself and what it is decoded to
+MOST_BUFFERED = 4  # times the largest request: large bodies in memory at once, whole or not
 
 
 class Refusal(Exception):  # noqa: N818
@@ -28,53 +30,78 @@ class Gone(Exception):  # noqa: N818
 
 
 class Admission:
-    """Counts the requests that are being answered and the bytes that they hold."""
+    """Counts the large requests and the bytes that they hold; small ones are never in anybody's way.
+
+    A small request is answered as soon as it is whole, and the number of connections bounds what all of them
+    hold. So large and slow ones, however many, can take nothing that small ones need.
+    """
 
     def __init__(self) -> None:
         self.requests = 0
         self.buffered = 0
 
     @contextmanager
-    def enter(self) -> Iterator[None]:
-        """Count one request; raises Refusal when there are too many."""
-        if self.requests >= MOST_WAITING:
-            raise _busy(f"{self.requests} requests are being answered")
-        self.requests += 1
+    def hold(self, limit_mib: int) -> Iterator[Held]:
+        """Give what counts one request's bytes, and its place once it is whole, until it is answered."""
+        held = Held(self, limit_mib)
         try:
-            yield
+            yield held
         finally:
-            self.requests -= 1
+            self.buffered -= held.counted
+            self.requests -= held.has_place
 
-    async def body(self, scope: Scope, receive: Receive, limit_mib: int) -> bytes:
-        """Give the request's body; the caller takes its length from `buffered` when it is done with it.
+
+class Held:
+    """What one request holds."""
+
+    def __init__(self, admission: Admission, limit_mib: int) -> None:
+        self.admission = admission
+        self.limit_mib = limit_mib
+        self.counted = 0
+        self.has_place = False
+
+    async def body(self, scope: Scope, receive: Receive) -> bytes:
+        """Give the request's body as it comes.
 
         Raises Refusal as soon as the body is known to be larger than the limit: from its Content-Length
         before a byte is read, otherwise with the piece that exceeds it.
         """
-        limit = limit_mib * MIB
         declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
-        if int(declared) > limit:
-            raise _too_large(f"{int(declared):,} bytes", limit_mib)
+        if int(declared) > self.limit_mib * MIB:
+            raise _too_large(f"{int(declared):,} bytes", self.limit_mib)
         pieces: list[bytes] = []
         length = 0
-        try:
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Gone
-                piece = message.get("body", b"")
-                length += len(piece)
-                self.buffered += len(piece)
-                if length > limit:
-                    raise _too_large(f"over {length - 1:,} bytes", limit_mib)
-                if self.buffered > MOST_BUFFERED * limit:
-                    raise _busy("too many bytes of requests are waiting")
-                pieces.append(piece)
-                if not message.get("more_body", False):
-                    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        except BaseException:
-            self.buffered -= length
-            raise
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            piece = message.get("body", b"")
+            length += len(piece)
+            self.grow(length)
+            pieces.append(piece)
+            if not message.get("more_body", False):
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def grow(self, length: int) -> None:
+        """Count a body that has this length by now; raises Refusal where that is too much."""
+        if length > self.limit_mib * MIB:
+            raise _too_large(f"over {length - 1:,} bytes", self.limit_mib)
+        more = length - self.counted
+        if length <= SMALL_BYTES or more <= 0:
+            return
+        if self.admission.buffered + more > MOST_BUFFERED * self.limit_mib * MIB:
+            raise _busy("too many bytes of requests are waiting")
+        self.admission.buffered += more
+        self.counted = length
+
+    def take_place(self, length: int) -> None:
+        """Take a place for a whole body of this length; raises Refusal when there are too many."""
+        if length <= SMALL_BYTES:
+            return
+        if self.admission.requests >= MOST_WAITING:
+            raise _busy(f"{self.admission.requests} large requests are being answered")
+        self.admission.requests += 1
+        self.has_place = True
 
 
 def check_token(scope: Scope, token: bytes) -> None:

@@ -26,7 +26,6 @@ RECEIVE_SECONDS = 30.0  # for a whole request, from its first byte (on a new con
 KEEP_ALIVE_SECONDS = 30
 DRAIN_SECONDS = 10
 TURNS_TO_BEGIN = 3  # of the event loop, from accepting a connection to its connection_made
-MOST_CONNECTIONS = 512
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,6 @@ def make_server(app: ASGIApp) -> Server:
         proxy_headers=False,
         server_header=False,
         date_header=False,
-        limit_concurrency=MOST_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )

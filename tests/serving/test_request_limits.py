@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import socket
+import zlib
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
@@ -17,6 +19,7 @@ from settings.errors import WrongInput
 from tasks.channels.backend import Endpoint
 from tasks.channels.client import Client
 from tasks.serving import limits
+from tasks.serving.connection import LEAST_BYTES_PER_SECOND, STRETCH_SECONDS, Progress
 from tasks.serving.limits import Admission, Refusal
 from tasks.store.files import write_bytes
 
@@ -82,11 +85,48 @@ def test_a_chunked_body_within_the_limit_is_answered(shared):
     assert shared.http.post(PREDICT, content=pieces).status_code == 200
 
 
-def test_a_large_head_is_refused(shared):
-    """Headers without end do not fill the memory."""
+@pytest.mark.parametrize("whole", [True, False], ids=["whole", "without end"])
+@pytest.mark.parametrize("size", [17_000, 60_000])
+@pytest.mark.parametrize("packets", [1, 2, 7])
+def test_a_large_head_is_refused_alike_however_it_arrives(shared, packets, size, whole):
+    """431 as JSON, in one packet or several, with its end in sight or not."""
+    head = b"GET /health/live HTTP/1.1\r\nhost: x\r\nx-filler: " + b"a" * size + b"\r\n\r\n" * whole
+    with shared.connect() as connection, suppress(ConnectionResetError, BrokenPipeError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(head), -(-len(head) // packets)):
+            connection.sendall(head[start : start + -(-len(head) // packets)])
+            shared.http.get("/health/live")  # so that this was read before the next comes
+        answer = received(connection)
+        assert answer.startswith(b"HTTP/1.1 431 Request Header Fields Too Large\r\n")
+        assert b"content-type: application/json" in answer
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"].endswith("exceeds 16384 bytes")
+
+
+@pytest.mark.parametrize("packets", [1, 2, 7])
+def test_a_head_of_the_largest_size_is_taken_however_it_arrives(shared, packets):
+    """What is sent behind a head, its body or the next request, is not counted as the head's."""
+    head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-length: 300017\r\nx-filler: ".encode()
+    head += b"a" * (16_384 - len(head) - 4) + b"\r\n\r\n"
+    sent = 2 * (head + b'{"instances": [] ' + b" " * 299_999 + b"}")
     with shared.connect() as connection:
-        connection.sendall(b"GET / HTTP/1.1\r\n" + b"x-filler: " + b"a" * 40_000)
-        assert received(connection).startswith(b"HTTP/1.1 400 ")
+        for start in range(0, len(sent), -(-len(sent) // packets)):
+            connection.sendall(sent[start : start + -(-len(sent) // packets)])
+            shared.http.get("/health/live")
+        answers = b""
+        while answers.count(b'{"predictions":[]}') < 2:
+            piece = connection.recv(65_536)
+            assert piece, answers
+            answers += piece
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+
+
+def test_what_is_no_http_is_refused_as_json(shared):
+    """Each error is a JSON object with its reason."""
+    with shared.connect() as connection:
+        connection.sendall(b"HELO mail.example\r\n\r\n")
+        answer = received(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "Invalid HTTP request received."
 
 
 def test_trailers_without_end_are_refused(shared):
@@ -155,42 +195,169 @@ def test_a_request_that_does_not_arrive_is_cut_off(start, sent):
     assert server.predict([]).status_code == 200
 
 
-def test_too_many_connections_are_told_to_come_again(start):
-    """Connections beyond the limit get 503; when others end, the server answers again."""
+def test_the_oldest_idle_connections_make_room(start):
+    """Where many connections are open, new ones get in; the one that was silent the longest is closed."""
     server = start()
+    assert server.predict([]).status_code == 200  # on a connection that is used again below
     with ExitStack() as stack:
-        for _ in range(515):
-            stack.enter_context(server.connect())
+        idle = [stack.enter_context(server.connect()) for _ in range(515)]
         with httpx.Client(base_url=server.http.base_url, trust_env=False) as late:
-            assert late.get("/health/live").status_code == 503
-    with httpx.Client(base_url=server.http.base_url, trust_env=False) as later:
-        assert later.get("/health/live").status_code == 200
+            assert late.get("/health/live").status_code == 200
+            assert late.get("/metrics").status_code == 200
+        assert received(idle[0]) == b""
+        idle[-1].sendall(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert idle[-1].recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
-def test_too_many_requests_at_once_are_refused(monkeypatch):
-    """Predict requests beyond the limit get 503 with Retry-After, and room comes back."""
+def test_too_many_large_requests_at_once_are_refused(monkeypatch):
+    """Whole ones beyond the limit get 503 with Retry-After, small ones never; room comes back."""
     monkeypatch.setattr(limits, "MOST_WAITING", 1)
     admission = Admission()
-    with admission.enter():
-        with pytest.raises(Refusal) as refusal, admission.enter():
-            pass
+    large = limits.SMALL_BYTES + 1
+    with admission.hold(1) as first, admission.hold(1) as second:
+        first.take_place(large)
+        with pytest.raises(Refusal) as refusal:
+            second.take_place(large)
         assert (refusal.value.status, refusal.value.headers) == (503, {"retry-after": "1"})
-    with admission.enter():
-        pass
+        second.take_place(limits.SMALL_BYTES)
+    with admission.hold(1) as held:
+        held.take_place(large)
 
 
-def test_too_many_bytes_at_once_are_refused():
-    """Bodies that wait count together, so that many large ones do not fill the memory."""
+@pytest.mark.parametrize(("size", "refused"), [(2, False), (limits.SMALL_BYTES + 1, True)])
+def test_too_many_bytes_at_once_are_refused(size, refused):
+    """Large bodies that wait count together, so that many do not fill the memory; small ones get in."""
     admission = Admission()
     admission.buffered = 4 * MIB
 
     async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": b"[]", "more_body": False}
+        return {"type": "http.request", "body": b" " * size, "more_body": False}
 
-    with pytest.raises(Refusal, match="too many bytes") as refusal:
-        asyncio.run(admission.body({"type": "http", "headers": []}, receive, 1))
-    assert refusal.value.status == 503
+    with admission.hold(1) as held:
+        body = held.body({"type": "http", "headers": []}, receive)
+        if refused:
+            with pytest.raises(Refusal, match="too many bytes") as refusal:
+                asyncio.run(body)
+            assert refusal.value.status == 503
+        else:
+            assert len(asyncio.run(body)) == size
     assert admission.buffered == 4 * MIB
+
+
+def test_a_body_has_to_come_at_a_least_rate():
+    """A stretch without the least amount is too slow, the last one of a large body too."""
+    progress = Progress(100.0)
+    stretch, least = STRETCH_SECONDS, int(LEAST_BYTES_PER_SECOND * STRETCH_SECONDS)
+    assert not progress.is_slow(100.0 + stretch)
+    assert progress.is_slow(100.1 + stretch)
+    progress.count(30 * MIB, 101.0)
+    progress.count(least - 1, 102.0)
+    assert not progress.is_slow(101.0 + stretch)
+    assert progress.is_slow(101.1 + stretch)
+    progress.count(1, 103.0)
+    assert not progress.is_slow(103.0 + stretch)
+
+
+def slow_uploads(server, stack):
+    """Four of the largest body that is allowed, each but for its last bytes."""
+    for _ in range(4):
+        connection = stack.enter_context(server.connect())
+        connection.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\n" % PREDICT.encode())
+        connection.sendall(b"content-length: %d\r\n\r\n" % (32 * MIB) + b" " * (32 * MIB - 10))
+
+
+def single_bytes(server, stack):
+    """256 requests with the first byte of their body."""
+    for _ in range(256):
+        connection = stack.enter_context(server.connect())
+        head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n["
+        connection.sendall(head.encode())
+
+
+def idle_connections(server, stack):
+    """512 connections on which nothing comes."""
+    for _ in range(512):
+        stack.enter_context(server.connect())
+
+
+@pytest.mark.parametrize("attack", [slow_uploads, single_bytes, idle_connections])
+def test_a_good_client_is_never_refused(start, attack):
+    """Whatever others hold: small requests, health and metrics are answered, on old and new connections."""
+    server = start()
+    image = np.zeros((1, 28, 28))
+    with ExitStack() as stack:
+        attack(server, stack)
+        for _ in range(20):
+            assert server.predict(image).status_code == 200
+            with httpx.Client(base_url=server.http.base_url, trust_env=False, timeout=20) as another:
+                assert another.post(PREDICT, json={"instances": image.tolist()}).status_code == 200
+                assert another.get("/health/live").status_code == 200
+                assert another.get("/health/ready").status_code == 200
+                assert another.get("/metrics").status_code == 200
+    codes = {name for name in server.metrics() if name.startswith("slipway_requests_total")}
+    assert codes == {"slipway_requests_total 200"}
+
+
+@pytest.mark.parametrize("sent", [1, MIB - 10], ids=["a byte", "all but the last"])
+def test_a_body_that_stops_coming_is_cut_off(start, sent):
+    """However patient the server is with whole requests."""
+    server = start("--receive-seconds", "1000")
+    with server.connect() as connection:
+        connection.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\n" % PREDICT.encode())
+        connection.sendall(b"content-length: %d\r\n\r\n" % MIB + b" " * sent)
+        with suppress(ConnectionResetError):
+            assert received(connection) == b""
+
+
+GZIPPED = gzip.compress(json.dumps({"instances": [[[0.5] * 28] * 28]}).encode())
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["whole", "chunked"])
+def test_a_gzip_body_is_unpacked(shared, coding, chunked):
+    """As TensorFlow Serving does; what it holds is answered as if it had come plain."""
+    plain = shared.predict([[[0.5] * 28] * 28])
+    body = iter([GZIPPED[:50], GZIPPED[50:]]) if chunked else GZIPPED
+    packed = shared.http.post(PREDICT, content=body, headers={"content-encoding": coding})
+    assert (packed.status_code, packed.json()) == (200, plain.json())
+
+
+def test_a_gzip_body_may_be_as_large_as_a_plain_one(shared):
+    """The limit is on what comes out: a bomb is refused with the step that exceeds it."""
+    start, end = b'{"instances": []', b"}"
+    for size, status in ((MIB, 200), (MIB + 1, 413), (100 * MIB, 413)):
+        body = gzip_of(start, b" " * min(size - 17, MIB), (size - 17) // MIB or 1, end)
+        response = shared.http.post(PREDICT, content=body, headers={"content-encoding": "gzip"})
+        assert response.status_code == status, response.text
+    assert shared.metrics()["process_resident_memory_bytes"] < 200 * MIB
+
+
+def gzip_of(start: bytes, piece: bytes, count: int, end: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=31)
+    pieces = [packer.compress(each) for each in (start, *[piece] * count, end)]
+    return b"".join([*pieces, packer.flush()])
+
+
+@pytest.mark.parametrize(
+    ("body", "coding", "status", "message"),
+    [
+        (b"", "gzip", 400, "not whole"),
+        (GZIPPED[:-9], "gzip", 400, "not whole"),
+        (GZIPPED + b"more", "gzip", 400, "not gzip"),
+        (b'{"instances": []}', "gzip", 400, "not gzip"),
+        (b"", "br", 415, "the content encoding 'br' is not known: gzip or none"),
+        (GZIPPED, "gzip, gzip", 415, "the content encoding 'gzip, gzip' is not known"),
+        (b'{"instances": []}', "identity", 200, ""),
+        (GZIPPED + gzip.compress(b" \n"), "gzip", 200, ""),
+    ],
+)
+def test_a_body_that_is_packed_otherwise_is_told_so(shared, body, coding, status, message):
+    """The reason says what is wrong with the packing, and the header what would be right."""
+    response = shared.http.post(PREDICT, content=body, headers={"content-encoding": coding})
+    assert response.status_code == status
+    if status != 200:
+        assert message in response.json()["error"]
+    assert response.headers.get("accept-encoding") == ("gzip" if status == 415 else None)
 
 
 def test_a_token_is_asked_for_where_one_is_set(start, tmp_path):

