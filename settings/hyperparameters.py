@@ -137,7 +137,12 @@ class JudgingSettings(Stage):
     parity_atol: float = Field(1e-5, ge=0, description="gate: absolute tolerance of the served outputs")
     champion: bool = Field(True, description="gate: not worse than production by more than the interval")
     max_latency_ms: float = Field(
-        0.0, ge=0, description="gate: highest median latency at batch 1 in milliseconds (0: recorded only)"
+        0.0,
+        ge=0,
+        description=(
+            "gate: highest median latency at batch 1 in milliseconds (0: recorded only); with a limit, "
+            "another kind of machine judges anew"
+        ),
     )
     confidence: Rate = Field(0.95, description="level of the intervals")
     bootstrap_rounds: int = Field(1_000, ge=10, le=100_000, description="rounds of the bootstrap")

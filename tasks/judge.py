@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from prefect import task
@@ -13,9 +12,11 @@ from settings.hyperparameters import DataSettings, JudgingSettings, ServingSetti
 from tasks.caching import ArtifactPolicy
 from tasks.channels.client import Client
 from tasks.judging.evidence import TEST, load_sets, make_case
+from tasks.judging.latency import measure_latency
 from tasks.judging.scores import Scores, load_scores, save_scores
 from tasks.judging.scoring import score_sets
 from tasks.judging.verdict import load_verdict
+from tasks.machine import this_machine
 from tasks.models.loading import load_tensorflow
 from tasks.release.reader import Release
 from tasks.steps import scores_key, verdict_key
@@ -86,17 +87,21 @@ def judge(
     tested = place.store.folder(dataset)
     images = load_sets(tested, {name: place.store.folder(sets[name]) for name in sets}, limit=data.limit)
 
+    def staged(of: int) -> Client:
+        """Give a client of a server of that version: where the stage serves it already, nothing happens."""
+        endpoint = place.backend.put(
+            "stage",
+            wanted(of, serving),
+            deadline_seconds=place.backend.rollout_seconds,
+            should_stop=should_stop,
+        )
+        return Client(endpoint)
+
     def scored(of: int, digest: str) -> Scores:
         """Give what a version answers for every set, asked through a server of that version."""
 
         def work(folder: Path) -> None:
-            endpoint = place.backend.put(
-                "stage",
-                wanted(of, serving),
-                deadline_seconds=place.backend.rollout_seconds,
-                should_stop=should_stop,
-            )
-            with Client(endpoint) as client:
+            with staged(of) as client:
                 answered = score_sets(
                     client,
                     images,
@@ -109,15 +114,18 @@ def judge(
         made = place.store.make(
             "scores", scores_key(digest, {TEST: dataset} | dict(sets), data, serving), work
         )
-        return replace(load_scores(place.store.folder(made)), version=of)
+        return load_scores(place.store.folder(made), of)
 
     def work(folder: Path) -> None:
         load_tensorflow()
         described = Release(place.registry.folder(version))
         described.verify()
+        candidate = scored(version, release.digest)
+        with staged(version) as client:
+            latency = measure_latency(client, images[TEST], version=version, should_stop=should_stop)
         case = make_case(
             described,
-            candidate=scored(version, release.digest),
+            candidate=candidate,
             champion=scored(champion, champion_digest) if champion and champion_digest else None,
             digest=release.digest,
             dataset=tested,
@@ -125,6 +133,8 @@ def judge(
             primary=primary,
             held_out=data.held_out,
             limit=data.limit,
+            latency=latency,
+            machine=this_machine(),
         )
         reach_verdict(folder, case, judging, should_stop=should_stop)
 

@@ -18,6 +18,7 @@ from settings.hyperparameters import (
     JudgingSettings,
     ServingSettings,
 )
+from tasks.machine import this_machine
 from tasks.models.fields import CLASSIFIER_KEY_FIELDS, CONCEPT_KEY_FIELDS
 from tasks.store.artifacts import Artifact
 from tasks.store.code import code_digests
@@ -135,13 +136,17 @@ def verdict_key(
     judging: JudgingSettings,
     serving: ServingSettings,
 ) -> Key:
-    """Key of the verdict on a release: what was measured, against which champion, and what is required."""
+    """Key of the verdict on a release: what was measured, against which champion, and what is required.
+
+    Where a latency is required, the machine that measures it is part of what was measured.
+    """
     inputs = {"release": release.digest, "champion": champion_digest or "none", "dataset": dataset.digest}
     every = [name for name in JudgingSettings.model_fields if name != "request_images"]
     return make_key(
         modules=CODE["verdict"],
         inputs=inputs | {f"set {name}": sets[name].digest for name in sets},
         settings={"champion": champion, "primary": primary}
+        | ({"machine": this_machine()} if judging.max_latency_ms > 0 else {})
         | used("data", data, "held_out", "limit")
         | used("judging", judging, *every)
         | used("serving", serving, "runtime"),

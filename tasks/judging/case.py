@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from settings.errors import WrongInput
+from tasks.judging.latency import Latency
 from tasks.judging.scores import Scores, SetScores
 from tasks.release.parity import Answers
 
@@ -45,6 +46,8 @@ class Case:
     references: References
     threshold: float  # of the release: higher scores are flagged
     release: Mapping[str, Any]  # facts that go into the verdict as they are
+    latency: tuple[Latency, ...] = ()  # of the candidate's endpoint; empty: not measured
+    machine: str = ""  # on which it was measured
 
     def __post_init__(self) -> None:
         if self.test == self.primary or not {self.test, self.primary} <= self.sets.keys():

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tasks.datasets.pixels import scale
 from tasks.datasets.selection import tested_images, training_images
 from tasks.judging.case import Case, References
+from tasks.judging.latency import Latency
 from tasks.judging.scores import Scores
 from tasks.release.inprocess import run_litert, run_saved_model
 from tasks.release.reader import Release
@@ -35,10 +36,13 @@ def make_case(
     primary: str,
     held_out: int,
     limit: int,
+    latency: tuple[Latency, ...],
+    machine: str,
 ) -> Case:
     """Give the case of a release; it answers the test images and the primary outliers in this process.
 
-    `digest` is the release's, `sets` come from `load_sets`, `held_out` and `limit` are as it was trained.
+    `digest` is the release's, `sets` come from `load_sets`, `held_out` and `limit` are as it was trained,
+    `latency` was measured on `machine`.
     """
     compared = {name: scale(sets[name]) for name in (TEST, primary)}  # float32 (N, 28, 28)
     return Case(
@@ -56,4 +60,6 @@ def make_case(
         ),
         threshold=release.threshold,
         release={"digest": digest},
+        latency=latency,
+        machine=machine,
     )

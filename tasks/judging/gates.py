@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.judging.scores import Latency, SetScores
+from tasks.judging.latency import Latency
+from tasks.judging.scores import SetScores
 from tasks.judging.statistics import Estimate
 from tasks.release.parity import Parity
 
@@ -148,16 +149,15 @@ def champion(differences: Mapping[str, Estimate], version: int | None, *, on: bo
     return Gate("champion", nearest.value, required, passed, f"against version {version}: {detail}")
 
 
-def latency(measured: Sequence[Latency], max_ms: float) -> Gate:
-    """A request of one image is answered quickly enough; off unless a limit is set."""
+def latency(measured: Sequence[Latency], machine: str, max_ms: float) -> Gate:
+    """A request of one image is answered quickly enough on this machine; off unless a limit is set."""
     at_one = next((each.median_ms for each in measured if each.batch == 1), None)
     passed = max_ms <= 0 or (at_one is not None and at_one <= max_ms)
     detail = "; ".join(
         f"batch {each.batch}: median {each.median_ms:.2f} ms, p99 {each.p99_ms:.2f} ms" for each in measured
     )
-    return Gate(
-        "latency", at_one, f"≤ {max_ms:g} ms" if max_ms > 0 else OFF, passed, detail or "not measured"
-    )
+    detail = f"on {machine}; {detail}" if measured else "not measured"
+    return Gate("latency", at_one, f"≤ {max_ms:g} ms" if max_ms > 0 else OFF, passed, detail)
 
 
 def _parity(name: str, sets: Mapping[str, Parity], rtol: float, atol: float) -> Gate:

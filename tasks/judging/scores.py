@@ -1,10 +1,13 @@
-"""What a version answered for every set, and how long it took; kept as a folder of arrays."""
+"""What a version answered for every set, kept as a folder of arrays.
+
+Nothing of the machine or of the moment is in it, so asking a release twice gives the same bytes.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -36,40 +39,28 @@ OUTPUTS = tuple(field.name for field in fields(SetScores))
 
 
 @dataclass(frozen=True)
-class Latency:
-    """How long requests of `batch` images took, sent one after the other, as the client sees it."""
-
-    batch: int
-    requests: int
-    median_ms: float
-    p99_ms: float
-
-
-@dataclass(frozen=True)
 class Scores:
     """All that one version answered."""
 
     version: int
     sets: Mapping[str, SetScores]
-    latency: tuple[Latency, ...] = ()
 
 
 def save_scores(folder: Path, scores: Scores) -> None:
-    """Write one .npy per set and output, and the rest as meta.json, into an existing folder."""
+    """Write one .npy per set and output, and the sets in their order, into an existing folder.
+
+    The version's number is not written: the key of the scores is made of the release, whatever its number.
+    """
     for name, answered in scores.sets.items():
         (folder / name).mkdir()
         for output, values in answered.outputs().items():
             np.save(folder / name / f"{output}.npy", values, allow_pickle=False)
-    meta = {
-        "version": scores.version,
-        "sets": {name: len(answered) for name, answered in scores.sets.items()},
-        "latency": [asdict(latency) for latency in scores.latency],
-    }
+    meta = {"sets": {name: len(answered) for name, answered in scores.sets.items()}}
     (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
 
 
-def load_scores(folder: Path) -> Scores:
-    """Read what `save_scores` wrote."""
+def load_scores(folder: Path, version: int) -> Scores:
+    """Read what `save_scores` wrote of the release that has this version."""
     meta = json.loads((folder / META).read_text(encoding="utf-8"))
     sets = {
         name: SetScores(
@@ -77,4 +68,4 @@ def load_scores(folder: Path) -> Scores:
         )
         for name in meta["sets"]
     }
-    return Scores(meta["version"], sets, tuple(Latency(**latency) for latency in meta["latency"]))
+    return Scores(version, sets)

@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from settings.errors import Stopped, Surroundings
 from tasks.datasets.pixels import scale
-from tasks.judging.scores import OUTPUTS, Latency, Scores, SetScores
+from tasks.judging.scores import OUTPUTS, Scores, SetScores
 
 logger = logging.getLogger(__name__)
 
 IN_FLIGHT = 2  # one request is computed while the next one is packed and sent
-WARM_UP = 5
-LATENCY_REQUESTS = {1: 200, 32: 50}  # requests by batch
 PROGRESS_SECONDS = 5.0
 
 Images = NDArray[np.uint8]
@@ -49,28 +47,20 @@ def score_sets(
     version: int,
     request_images: int,
     should_stop: Callable[[], bool],
-    measure_latency: bool = True,
 ) -> Scores:
     """Give the endpoint's answers for the images uint8 (N, 28, 28) of each set.
 
-    Latency is measured on the first set. Raises Surroundings when an answer is not from the expected version
-    or not of the signature's shape, Stopped when asked to stop.
+    Raises Surroundings when an answer is not from the expected version or not of the signature's shape,
+    Stopped when asked to stop.
     """
 
     def ask(imgs: NDArray[np.float32]) -> SetScores:
-        return _checked(client.predict(imgs), len(imgs), version)
+        return checked(client.predict(imgs), len(imgs), version)
 
     scored = {
         name: _score_set(name, images, ask, request_images, should_stop) for name, images in sets.items()
     }
-    latency: tuple[Latency, ...] = ()
-    if measure_latency:
-        first = next(iter(sets.values()))
-        latency = tuple(
-            _measure_latency(ask, first, batch, requests, should_stop)
-            for batch, requests in LATENCY_REQUESTS.items()
-        )
-    return Scores(version, scored, latency)
+    return Scores(version, scored)
 
 
 def _score_set(
@@ -120,28 +110,7 @@ def _in_flight(
             pool.shutdown(cancel_futures=True)
 
 
-def _measure_latency(
-    ask: Callable[[NDArray[np.float32]], SetScores],
-    images: Images,
-    batch: int,
-    requests: int,
-    should_stop: Callable[[], bool],
-) -> Latency:
-    imgs = scale(np.resize(images[:batch], (batch, *images.shape[1:])))  # a tiny set is repeated
-    seconds = []
-    for at in range(WARM_UP + requests):
-        if should_stop():
-            raise Stopped("stopped while the latency was measured; nothing was promoted")
-        started = time.perf_counter()
-        ask(imgs)
-        if at >= WARM_UP:
-            seconds.append(time.perf_counter() - started)
-    median, p99 = np.quantile(seconds, [0.5, 0.99]) * 1_000
-    logger.info("latency of a request of %d: median %.2f ms, 99 %% within %.2f ms", batch, median, p99)
-    return Latency(batch, requests, round(float(median), 3), round(float(p99), 3))
-
-
-def _checked(answer: Answer, images: int, version: int) -> SetScores:
+def checked(answer: Answer, images: int, version: int) -> SetScores:
     """Give the answer as arrays; Surroundings where it is not what was asked for."""
     if answer.version != version:
         raise Surroundings(

@@ -107,7 +107,7 @@ def decide(case: Case, measured: Measurement, settings: JudgingSettings) -> tupl
             case.champion_version,
             on=settings.champion,
         ),
-        gates.latency(case.candidate.latency, settings.max_latency_ms),
+        gates.latency(case.latency, case.machine, settings.max_latency_ms),
     )
 
 
@@ -140,7 +140,8 @@ def _figures(case: Case, measured: Measurement, settings: JudgingSettings) -> di
         "confusion": measured.confusion.tolist(),
         "detectors": measured.separations_json(settings.confidence),
         "champion": champion,
-        "latency": [asdict(latency) for latency in case.candidate.latency],
+        "latency": [asdict(latency) for latency in case.latency],
+        "machine": case.machine,
         "intervals": {
             "confidence": settings.confidence,
             "rounds": settings.bootstrap_rounds,

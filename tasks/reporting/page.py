@@ -41,7 +41,7 @@ def render(receipt: Json, verdict: Json, verdict_folder: Path) -> str:
             _section("Out-of-distribution detection", figures.detection(verdict)),
             _section("Classification", figures.classification(verdict)),
             _section("Images worth a look", figures.pictures(verdict, verdict_folder)),
-            _section("Latency through the endpoint", _latency(verdict["latency"])),
+            _section("Latency through the endpoint", _latency(verdict["latency"], verdict["machine"])),
         )
         if "detectors" in verdict  # answers that are not finite leave nothing to measure
         else ()
@@ -117,7 +117,7 @@ def _gates(gates: Sequence[Json]) -> Markup:
     )
 
 
-def _latency(latency: Sequence[Json]) -> Markup:
+def _latency(latency: Sequence[Json], machine: str) -> Markup:
     rows = [
         (each["batch"], f"{each['requests']:,}", f"{each['median_ms']:.2f} ms", f"{each['p99_ms']:.2f} ms")
         for each in latency
@@ -125,7 +125,7 @@ def _latency(latency: Sequence[Json]) -> Markup:
     return table(
         ("images in a request", "requests", "median", "99 % within"),
         rows,
-        "One request after the other, as a client sees it",
+        f"One request after the other, as a client sees it, measured on {machine}",
     )
 
 

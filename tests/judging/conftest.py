@@ -73,7 +73,6 @@ class World:
             version=client.version,
             request_images=64,
             should_stop=lambda: False,
-            measure_latency=False,
         )
 
 

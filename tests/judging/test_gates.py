@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.judging import gates
-from tasks.judging.scores import Latency
+from tasks.judging.latency import Latency
 from tasks.judging.statistics import Estimate
 from tasks.release.parity import compare
 
@@ -127,9 +127,12 @@ def test_the_first_delivery_has_no_champion_and_says_so() -> None:
 def test_latency() -> None:
     """Off unless there is a limit; then the median at batch 1 counts."""
     measured = [Latency(1, 200, 2.5, 9.0), Latency(32, 50, 40.0, 90.0)]
-    off = gates.latency(measured, 0.0)
+    off = gates.latency(measured, "a processor, 2 cores", 0.0)
     assert (off.passed, off.measured, off.required) == (True, 2.5, "off")
-    assert off.detail == "batch 1: median 2.50 ms, p99 9.00 ms; batch 32: median 40.00 ms, p99 90.00 ms"
-    assert gates.latency(measured, 2.5).passed
-    assert gates.latency(measured, 2.4).line == "latency: measured 2.5, required ≤ 2.4 ms"
-    assert not gates.latency([], 5).passed
+    assert off.detail == (
+        "on a processor, 2 cores; batch 1: median 2.50 ms, p99 9.00 ms; "
+        "batch 32: median 40.00 ms, p99 90.00 ms"
+    )
+    assert gates.latency(measured, "", 2.5).passed
+    assert gates.latency(measured, "", 2.4).line == "latency: measured 2.5, required ≤ 2.4 ms"
+    assert not gates.latency([], "", 5).passed

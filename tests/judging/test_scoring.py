@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from settings.errors import Stopped, Surroundings
 from tasks.judging.scores import Scores
-from tasks.judging.scoring import IN_FLIGHT, LATENCY_REQUESTS, WARM_UP, score_sets
+from tasks.judging.scoring import IN_FLIGHT, score_sets
 
 
 def never() -> bool:
@@ -20,8 +19,8 @@ def never() -> bool:
 
 
 def score(client: Any, sets: Any, **arguments: Any) -> Scores:
-    """Score with requests of 64 images and without latency, unless told otherwise."""
-    given = {"version": 1, "request_images": 64, "should_stop": never, "measure_latency": False}
+    """Score with requests of 64 images, unless told otherwise."""
+    given = {"version": 1, "request_images": 64, "should_stop": never}
     return score_sets(client, sets, **(given | arguments))
 
 
@@ -108,18 +107,3 @@ def test_a_wish_to_stop_is_heard_between_requests(world: Any) -> None:
     with pytest.raises(Stopped):
         score(client, world.sets, request_images=10, should_stop=lambda: len(sent) >= 3)
     assert 3 <= len(sent) <= 3 + IN_FLIGHT
-
-
-def test_latency_is_measured_at_batch_1_and_32(world: Any) -> None:
-    """Requests one after the other, warmed up, on the first set, which may be smaller than the batch."""
-    batches: list[int] = []
-
-    def pause(imgs: np.ndarray) -> None:
-        batches.append(len(imgs))
-        time.sleep(0.001)
-
-    client = replace(world.client, before=pause)
-    scores = score(client, {"test": world.sets["test"][:20]}, measure_latency=True)
-    assert [(each.batch, each.requests) for each in scores.latency] == list(LATENCY_REQUESTS.items())
-    assert all(1 <= each.median_ms <= each.p99_ms for each in scores.latency)
-    assert batches.count(32) == WARM_UP + LATENCY_REQUESTS[32]

@@ -12,8 +12,8 @@ import pytest
 from settings.errors import Stopped
 from settings.hyperparameters import JudgingSettings
 from tasks.judging.case import References
+from tasks.judging.latency import Latency
 from tasks.judging.pictures import SHOWN
-from tasks.judging.scores import Latency
 from tasks.judging.verdict import VERDICT, judge, load_verdict
 
 GATES = [
@@ -81,8 +81,8 @@ def test_the_verdict_is_kept_as_json(
     make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path
 ) -> None:
     """verdict.json is strict JSON, holds every figure, and is read back as the same verdict."""
-    candidate = replace(make_case().candidate, latency=(Latency(1, 200, 1.5, 2.5),))
-    verdict = judge(tmp_path, make_case(candidate=candidate), settings)
+    case = make_case(latency=(Latency(1, 200, 1.5, 2.5),), machine="a processor, 2 cores")
+    verdict = judge(tmp_path, case, settings)
 
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
@@ -110,6 +110,7 @@ def test_the_verdict_is_kept_as_json(
         "blank": 150,
     }
     assert content["latency"] == [{"batch": 1, "requests": 200, "median_ms": 1.5, "p99_ms": 2.5}]
+    assert content["machine"] == "a processor, 2 cores"
 
 
 def test_shuffled_labels_fail_the_accuracy(

@@ -41,6 +41,7 @@ def verdict_folder(tmp_path: Path) -> Path:
         "confusion": confusion.tolist(),
         "detectors": {"letters": {"concept": separation, "pca-64": separation}},
         "latency": [{"batch": 1, "requests": 200, "median_ms": 1.234, "p99_ms": 5.0}],
+        "machine": "a quick processor, 2 cores",
         "intervals": {"confidence": 0.95, "rounds": 100, "seed": 1},
         "histograms": {
             "scale": "linear",

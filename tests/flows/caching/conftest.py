@@ -25,8 +25,7 @@ import pytest
 
 from tasks.channels.backend import Channel, Endpoint, Serving, Wanted, unconditional
 from tasks.channels.client import Answer
-from tasks.judging.scores import Latency, Scores
-from tasks.judging.scoring import score_sets
+from tasks.judging.latency import Latency
 from tasks.release import contract
 from tasks.store.artifacts import RECORD, file_digests
 
@@ -294,13 +293,12 @@ def stand_in(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, fake.__name__, fake)
     for module in ("tasks.judge", "tasks.channels.rollout"):
         monkeypatch.setattr(f"{module}.Client", quick.channels.client)
-    monkeypatch.setattr("tasks.judge.score_sets", scores_with_other_latencies)
+    monkeypatch.setattr("tasks.judge.measure_latency", another_latency)
     for name in ("run_saved_model", "run_litert"):
         monkeypatch.setattr(f"tasks.judging.evidence.{name}", lambda of, imgs: answers(imgs))
 
 
-def scores_with_other_latencies(*of: Any, **how: Any) -> Scores:
-    """Score for real, and give a latency that no other measurement gives."""
+def another_latency(*of: Any, **how: Any) -> tuple[Latency, ...]:
+    """Give a latency that no other measurement gives."""
     milliseconds = time.time_ns() / 1e6
-    latency = (Latency(batch=1, requests=1, median_ms=milliseconds, p99_ms=milliseconds),)
-    return replace(score_sets(*of, **how, measure_latency=False), latency=latency)
+    return (Latency(batch=1, requests=1, median_ms=milliseconds, p99_ms=milliseconds),)

@@ -16,7 +16,9 @@ import pytest
 
 from settings.delivery import HYPERPARAMETERS, Delivery
 from settings.errors import Surroundings
+from tasks.machine import this_machine
 from tasks.store.artifacts import RECORD
+from tasks.store.files import read_json
 
 FETCH = "fetch-dataset"
 JUDGED = {"stage", "judge", "report"}
@@ -144,6 +146,25 @@ def test_a_library(quick, monkeypatch, library, expected):
     assert quick.deliver() == NOTHING
 
 
+def test_another_machine(quick, monkeypatch):
+    """Elsewhere a verdict stands, unless it is on how quickly this machine answers; the scores always do."""
+    limit = {"max_latency_ms": 1e15}
+    assert quick.deliver(judging=limit) == JUDGED
+    monkeypatch.setattr("tasks.judge.score_sets", lambda *of, **how: pytest.fail("it was scored anew"))
+    monkeypatch.setattr("tasks.steps.this_machine", lambda: "a slower processor, 1 core")
+    assert quick.deliver() == NOTHING
+    assert quick.deliver(judging=limit) == JUDGED
+    assert quick.deliver(judging=limit) == NOTHING
+
+
+def test_the_verdict_tells_on_which_machine_the_latency_was_measured(quick):
+    """The receipt and the gate's line name it."""
+    receipt = read_json(quick.models / "receipts" / "mnist" / "1-1" / "receipt.json")
+    assert receipt["metrics"]["machine"] == this_machine()
+    (gate,) = (gate for gate in receipt["gates"] if gate["name"] == "latency")
+    assert gate["detail"].startswith(f"on {this_machine()}; batch 1: median ")
+
+
 def test_a_byte_of_a_local_input(quick):
     """A changed byte of a local file decodes its set anew, and all that follows where the images differ."""
     local = quick.data / "mnist" / "train-images-idx3-ubyte.gz"
@@ -168,7 +189,7 @@ MADE_AGAIN = {f"dataset/{name}": {f"{FETCH} {name}"} for name in SETS} | {
     "classifier": {"train-classifier"},
     "concept": {"train-concept"},
     "release": {"export"},
-    "verdict": {"stage", "judge"},
+    "verdict": JUDGED,  # it has other latencies
     "scores": NOTHING,  # the verdict that was reached on them stands
 }
 
@@ -212,7 +233,7 @@ def largest_file(artifact: Path) -> Path:
 @pytest.mark.parametrize("damage", [delete_a_file, alter_a_byte])
 @pytest.mark.parametrize("kind", MADE_AGAIN)
 def test_a_damaged_artifact(quick, kind, damage):
-    """A damaged artifact is made again, and nothing that was made of it, since it turns out the same."""
+    """A damaged artifact is made again, and nothing that was made of it where it turns out the same."""
     damage(quick.artifact(kind))
     assert quick.deliver() == MADE_AGAIN[kind]
     assert quick.deliver() == NOTHING
