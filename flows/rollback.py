@@ -46,7 +46,7 @@ def rollback(
     """Put version `to` into production (0: the one that was there before), and probe it there.
 
     At once, also while a delivery runs. `why` is for the history; of `judging`, the probe takes the
-    tolerances.
+    tolerance.
     """
     set_up_logs()
     with stop_in_order():

@@ -133,8 +133,14 @@ class JudgingSettings(Stage):
     max_flagged_ratio: float = Field(
         2.0, gt=0, description="gate: highest share of test images flagged, over the asked-for rate"
     )
-    parity_rtol: float = Field(1e-4, ge=0, description="gate: relative tolerance of the served outputs")
-    parity_atol: float = Field(1e-5, ge=0, description="gate: absolute tolerance of the served outputs")
+    parity_rtol: float = Field(
+        1e-4,
+        ge=0,
+        description=(
+            "gate: tolerance of the served outputs, as a share of the value and of the output's scale, "
+            "which the export measures"
+        ),
+    )
     champion: bool = Field(True, description="gate: not worse than production by more than the interval")
     max_latency_ms: float = Field(
         0.0,

@@ -126,7 +126,6 @@ def bring(
             wanted(version, serving),
             deadline_seconds=place.backend.rollout_seconds,
             rtol=judging.parity_rtol,
-            atol=judging.parity_atol,
             should_stop=should_stop,
             claim=claim if seen is not None else unconditional,
             record=record,

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 LENIENCY = 100.0
 
 
-def probe(endpoint: Endpoint, release: Release, version: int, *, rtol: float, atol: float) -> None:
+def probe(endpoint: Endpoint, release: Release, version: int, *, rtol: float) -> None:
     """Ask an endpoint for the release's golden images; Surroundings tells what it answers differently."""
     with Client(endpoint) as client:
         answer = client.predict(release.golden["imgs"])
@@ -42,7 +42,7 @@ def probe(endpoint: Endpoint, release: Release, version: int, *, rtol: float, at
         answer.outputs,
         release.expected(),
         rtol=LENIENCY * rtol,
-        atol=LENIENCY * atol,
+        scales=release.scales,
         threshold=release.threshold,
     )
     if not parity.agree:
@@ -56,7 +56,6 @@ def roll_out(
     *,
     deadline_seconds: float,
     rtol: float,
-    atol: float,
     should_stop: Callable[[], bool],
     claim: Claim = unconditional,
     record: Callable[[bool], object] = lambda changed: None,
@@ -86,7 +85,7 @@ def roll_out(
     before = backend.current(channel)
     if before is not None and before.healthy and before.wanted == wanted and registry.is_promoted(version):
         try:
-            probe(before.endpoint, release, version, rtol=rtol, atol=atol)
+            probe(before.endpoint, release, version, rtol=rtol)
         except SlipwayError as error:
             logger.warning("production has to be mended: %s", error)
         else:
@@ -108,7 +107,7 @@ def roll_out(
             claim=claim_and_rename,
         )
         try:
-            probe(endpoint, Release(registry.folder(version)), version, rtol=rtol, atol=atol)
+            probe(endpoint, Release(registry.folder(version)), version, rtol=rtol)
         except SlipwayError as error:
             if (now := backend.document(channel)) != wanted:  # another version answered, or nobody
                 raise replaced(channel, wanted, now) from error

@@ -45,6 +45,7 @@ class Case:
     train_images: Images  # those that the networks learnt from
     references: References
     threshold: float  # of the release: higher scores are flagged
+    scales: Mapping[str, float]  # of the release: that of each float output's tolerance
     release: Mapping[str, Any]  # facts that go into the verdict as they are
     latency: tuple[Latency, ...] = ()  # of the candidate's endpoint; empty: not measured
     machine: str = ""  # on which it was measured

@@ -59,6 +59,7 @@ def make_case(
             litert={name: run_litert(release.tflite, imgs) for name, imgs in compared.items()},
         ),
         threshold=release.threshold,
+        scales=release.scales,
         release={"digest": digest},
         latency=latency,
         machine=machine,

@@ -124,14 +124,14 @@ def flagged_share(flagged: Estimate, rate: float, min_ratio: float, max_ratio: f
     return Gate("flagged-share", flagged.value, f"{low:g} to {high:g}", passed, detail)
 
 
-def endpoint_parity(sets: Mapping[str, Parity], rtol: float, atol: float) -> Gate:
+def endpoint_parity(sets: Mapping[str, Parity], rtol: float) -> Gate:
     """The endpoint answers what the SavedModel answers in-process."""
-    return _parity("endpoint-parity", sets, rtol, atol)
+    return _parity("endpoint-parity", sets, rtol)
 
 
-def litert_parity(sets: Mapping[str, Parity], rtol: float, atol: float) -> Gate:
+def litert_parity(sets: Mapping[str, Parity], rtol: float) -> Gate:
     """The LiteRT file answers what the SavedModel answers."""
-    return _parity("litert-parity", sets, rtol, atol)
+    return _parity("litert-parity", sets, rtol)
 
 
 def champion(differences: Mapping[str, Estimate], version: int | None, *, on: bool) -> Gate:
@@ -160,12 +160,12 @@ def latency(measured: Sequence[Latency], machine: str, max_ms: float) -> Gate:
     return Gate("latency", at_one, f"≤ {max_ms:g} ms" if max_ms > 0 else OFF, passed, detail)
 
 
-def _parity(name: str, sets: Mapping[str, Parity], rtol: float, atol: float) -> Gate:
+def _parity(name: str, sets: Mapping[str, Parity], rtol: float) -> Gate:
     different = sum(max((each.rows for each in parity.differences), default=0) for parity in sets.values())
     images = sum(parity.rows for parity in sets.values())
     wrong = [f"{each}: {parity}" for each, parity in sets.items() if not parity.agree]
     used = max((parity.largest_used for parity in sets.values()), default=0.0)
-    within = f"{images:,} images agree; rtol {rtol:g} and atol {atol:g}, {100 * used:.1f} % of which is used"
+    within = f"{images:,} images agree; rtol {rtol:g}, {100 * used:.1f} % of which is used"
     return Gate(name, different, "0", images > 0 and not wrong, "; ".join(wrong) or within)
 
 

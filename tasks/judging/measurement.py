@@ -63,7 +63,6 @@ def measure(case: Case, settings: JudgingSettings, should_stop: Callable[[], boo
     separations = _separate(case, settings, should_stop)
     primary = separations[case.primary]
     concept = primary[measures.CONCEPT]
-    tolerance = settings.parity_rtol, settings.parity_atol
     endpoint = {name: scores.outputs() for name, scores in case.candidate.sets.items()}
     return Measurement(
         leaked=count_leaked(case.train_images, case.sets[case.test]),
@@ -75,8 +74,8 @@ def measure(case: Case, settings: JudgingSettings, should_stop: Callable[[], boo
             name: difference(primary[name], concept, "auroc", confidence) for name in measures.TRIVIAL
         },
         against_champion=_against_champion(case, primary, correct, settings),
-        endpoint=_compare(endpoint, case.references.saved_model, *tolerance, case.threshold),
-        litert=_compare(case.references.litert, case.references.saved_model, *tolerance, case.threshold),
+        endpoint=_compare(endpoint, case, settings.parity_rtol),
+        litert=_compare(case.references.litert, case, settings.parity_rtol),
     )
 
 
@@ -128,15 +127,9 @@ def _against_champion(
     }
 
 
-def _compare(
-    answers: Mapping[str, Answers],
-    reference: Mapping[str, Answers],
-    rtol: float,
-    atol: float,
-    threshold: float,
-) -> dict[str, Parity]:
-    """Compare by set; a set that has a reference and no answers differs in every image."""
+def _compare(answers: Mapping[str, Answers], case: Case, rtol: float) -> dict[str, Parity]:
+    """Compare with the SavedModel by set; a set with a reference and no answers differs in every image."""
     return {
-        name: compare(answers.get(name, {}), outputs, rtol=rtol, atol=atol, threshold=threshold)
-        for name, outputs in reference.items()
+        name: compare(answers.get(name, {}), outputs, rtol=rtol, scales=case.scales, threshold=case.threshold)
+        for name, outputs in case.references.saved_model.items()
     }

@@ -88,7 +88,6 @@ def _write(folder: Path, decided: tuple[Gate, ...], figures: Mapping[str, Any]) 
 def decide(case: Case, measured: Measurement, settings: JudgingSettings) -> tuple[Gate, ...]:
     """Give every gate but the first, in the order of the table."""
     concept = measured.separations[case.primary][measures.CONCEPT]
-    tolerance = settings.parity_rtol, settings.parity_atol
     return (
         gates.leak(measured.leaked, len(case.test_labels)),
         gates.accuracy(measured.accuracy, settings.min_accuracy),
@@ -100,8 +99,8 @@ def decide(case: Case, measured: Measurement, settings: JudgingSettings) -> tupl
             settings.min_flagged_ratio,
             settings.max_flagged_ratio,
         ),
-        gates.endpoint_parity(measured.endpoint, *tolerance),
-        gates.litert_parity(measured.litert, *tolerance),
+        gates.endpoint_parity(measured.endpoint, settings.parity_rtol),
+        gates.litert_parity(measured.litert, settings.parity_rtol),
         gates.champion(
             measured.against_champion,
             case.champion_version,

@@ -16,12 +16,15 @@ from tasks.models.score import Form
 from tasks.release import contract, litert, saved_model, signatures
 from tasks.release.golden import golden_images
 from tasks.release.inprocess import BATCH, in_batches, run_saved_model
+from tasks.release.scales import measure_scales
 from tasks.release.threshold import choose_threshold
 from tasks.store.files import sha256_of, write_json
 
 logger = logging.getLogger(__name__)
 
-_MEASURED = {"threshold", "false_positive_rate", "held_out", "signatures", "digests"}
+_MEASURED = {"threshold", "false_positive_rate", "held_out", "scales", "signatures", "digests"}
+
+_SCALES_ON = 250  # held-out images
 
 
 def export(
@@ -56,13 +59,16 @@ def export(
     flagged = int(np.count_nonzero(scores > threshold))
     logger.info("threshold %.6g flags %d of %d held-out images", threshold, flagged, len(scores))
 
+    golden = golden_images(imgs, scores <= threshold)
+    scales = measure_scales(release, imgs[:_SCALES_ON])
+
     saved_model.write(folder, release)
     saved_model.write(folder / contract.CLASSIFIER_ALONE, signatures.classifier_alone(classifier_weights))
     saved_model.write(
         folder / contract.CONCEPT_ALONE, signatures.concept_alone(concept_weights, activation=activation)
     )
     litert.write(folder / contract.TFLITE, release, contract.SIGNATURES)
-    _write_golden(folder, golden_images(imgs, scores <= threshold))
+    _write_golden(folder, golden)
     _write_manifest(
         folder,
         {
@@ -70,6 +76,7 @@ def export(
             "threshold": float(threshold),
             "false_positive_rate": false_positive_rate,
             "held_out": {"images": len(scores), "flagged": flagged},
+            "scales": scales,
             "signatures": contract.describe(contract.SIGNATURES),
         },
     )

@@ -1,8 +1,12 @@
 """Whether two ways of computing the same model give the same answers.
 
-Floats agree where |answer - reference| <= atol + rtol * |reference|, as numpy.isclose has it. Rounding may
-flip a class where two logits tie and a flag where the score is at the threshold, so these two have to be
-equal only further than that distance from the tie or the threshold. All else has to be equal.
+Floats agree where |answer - reference| <= rtol * (|reference| + scale). The scale is the output's, measured
+at the export (scales.py): where large terms cancel, a small value is no more exact than they are.
+
+Probabilities that are the softmax of the logits are held against the softmax of the answer's own logits,
+which are held against the reference's: near a tie of large logits, two sound evaluations may be far apart in
+them. Rounding may flip a class where two logits tie and a flag where the score is at the threshold, so these
+two have to be equal only further than that distance from the tie or the threshold. All else has to be equal.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 Answers = Mapping[str, np.ndarray]
+
+UNIT = 2.0**-24  # the rounding of a float32 near 1: what probabilities are exact to
 
 
 @dataclass(frozen=True)
@@ -57,46 +63,79 @@ class Parity:
 
 
 def compare(
-    answers: Answers, reference: Answers, *, rtol: float, atol: float, threshold: float | None
+    answers: Answers,
+    reference: Answers,
+    *,
+    rtol: float,
+    scales: Mapping[str, float],
+    threshold: float | None,
 ) -> Parity:
     """Compare every output of `reference`, arrays with N rows by name, with that of `answers`.
 
-    `threshold` is the release's; without one the flags have to be equal. A missing output, another type or
-    another shape is a difference; an output that only `answers` has is not looked at.
+    `scales` (an output that is not among them: 0) and `threshold` are the release's; without a threshold the
+    flags have to be equal. A missing output, another type or another shape is a difference; an output that
+    only `answers` has is not looked at.
     """
     used: dict[str, float] = {}
     differences: list[Difference] = []
     for name, wanted in reference.items():
-        given = answers.get(name)
-        if given is None or given.dtype != wanted.dtype or given.shape != wanted.shape:
-            differences.append(Difference(name, len(wanted), 0, _mismatch(given, wanted)))
+        if not _fits(answers, reference, name):
+            differences.append(Difference(name, len(wanted), 0, _mismatch(answers.get(name), wanted)))
             continue
+        given = answers[name]
         if np.issubdtype(wanted.dtype, np.floating):
-            shares = _shares(given, wanted, rtol, atol)
+            scale = scales.get(name, 0.0)
+            if name == "probabilities" and _are_softmax(reference) and _fits(answers, reference, "logits"):
+                wanted, scale = _softmax(answers["logits"]), UNIT
+            shares = _shares(given, wanted, rtol, scale)
             used[name] = float(shares.max(initial=0.0))
-            wrong = shares > 1
+            wrong = ~(shares <= 1)
         else:
             wrong = given != wanted
             if name == "class_ids" and "logits" in reference:
-                wrong &= ~_tied(given, wanted, reference["logits"], rtol, atol)
+                wrong &= ~_tied(given, wanted, reference["logits"], rtol, scales.get("logits", 0.0))
             if name == "in_distribution" and "score" in reference and threshold is not None:
-                wrong &= _shares(np.full(len(wanted), threshold), reference["score"], rtol, atol) > 1
+                scale = scales.get("score", 0.0)
+                wrong &= _shares(np.full(len(wanted), threshold), reference["score"], rtol, scale) > 1
         if wrong.any():
             differences.append(_difference(name, wrong, given, wanted))
     return Parity(max(map(len, reference.values()), default=0), used, tuple(differences))
 
 
-def _shares(given: np.ndarray, wanted: np.ndarray, rtol: float, atol: float) -> np.ndarray:
+def _fits(answers: Answers, reference: Answers, name: str) -> bool:
+    """Whether the output is there, with the type and the shape of the reference's."""
+    given, wanted = answers.get(name), reference[name]
+    return given is not None and given.dtype == wanted.dtype and given.shape == wanted.shape
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """The softmax over the classes, float64 (N, C)."""
+    logits = logits.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        odds: np.ndarray = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+        shares: np.ndarray = odds / odds.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _are_softmax(reference: Answers) -> bool:
+    """Whether the probabilities are the softmax of the logits, as far as float32 can tell."""
+    logits, probabilities = reference.get("logits"), reference["probabilities"]
+    if logits is None or logits.shape != probabilities.shape:
+        return False
+    return np.allclose(probabilities, _softmax(logits), rtol=1e-4, atol=UNIT, equal_nan=True)
+
+
+def _shares(given: np.ndarray, wanted: np.ndarray, rtol: float, scale: float) -> np.ndarray:
     """The distance of each value in units of the tolerance; infinite where a value is not finite."""
     given, wanted = given.astype(np.float64), wanted.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         distance: np.ndarray = np.abs(given - wanted)
-        shares: np.ndarray = np.where(distance == 0, 0.0, distance / (atol + rtol * np.abs(wanted)))
+        shares: np.ndarray = np.where(distance == 0, 0.0, distance / (rtol * (np.abs(wanted) + scale)))
     shares[~(np.isfinite(given) & np.isfinite(wanted))] = np.inf
     return shares
 
 
-def _tied(given: np.ndarray, wanted: np.ndarray, logits: np.ndarray, rtol: float, atol: float) -> np.ndarray:
+def _tied(given: np.ndarray, wanted: np.ndarray, logits: np.ndarray, rtol: float, scale: float) -> np.ndarray:
     """Whether the reference's logits of the two classes are so close that rounding can swap them, (N,)."""
     classes = logits.shape[1]
     known = (given >= 0) & (given < classes)
@@ -104,7 +143,7 @@ def _tied(given: np.ndarray, wanted: np.ndarray, logits: np.ndarray, rtol: float
     logits = logits.astype(np.float64)
     first, second = logits[rows, wanted], logits[rows, np.where(known, given, 0)]  # (N,)
     # Each of the two may be off by its own tolerance.
-    near = np.abs(first - second) <= 2 * atol + rtol * (np.abs(first) + np.abs(second))
+    near = np.abs(first - second) <= rtol * (np.abs(first) + np.abs(second) + 2 * scale)
     tied: np.ndarray = known & near
     return tied
 

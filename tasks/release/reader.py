@@ -34,6 +34,21 @@ class Release:
         return float(self.manifest["threshold"])
 
     @property
+    def scales(self) -> dict[str, float]:
+        """The scale of each float output's tolerance (parity.py).
+
+        A release from before it was measured has one by which the usual tolerance is what it was then:
+        1e-4 of the value, and 1e-5.
+        """
+        floats = {
+            name
+            for signature in self.signatures.values()
+            for name, tensor in signature["outputs"].items()
+            if tensor["dtype"] == "float32"
+        }
+        return dict(self.manifest.get("scales", dict.fromkeys(sorted(floats), 0.1)))
+
+    @property
     def signatures(self) -> dict[str, Any]:
         """Inputs and outputs of each signature: dtype, shape (-1 is N), meaning and range."""
         return dict(self.manifest["signatures"])

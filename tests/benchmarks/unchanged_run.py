@@ -36,7 +36,7 @@ def empty():
     place = open_workplace(read_places(os.environ, Path.cwd()), "mnist")
     served = place.backend.current("production")
     release = Release(place.registry.folder(served.version))
-    probe(served.endpoint, release, served.version, rtol=1e-4, atol=1e-5)
+    probe(served.endpoint, release, served.version, rtol=1e-4)
 
 empty()
 """

@@ -92,7 +92,6 @@ def roll_out(
             wanted,
             deadline_seconds=1,
             rtol=1e-4,
-            atol=1e-5,
             should_stop=lambda: False,
         )
 

@@ -88,7 +88,7 @@ def check_channel(backend: Backend, channel: Channel, models: Path) -> None:
     assert (serving.version, serving.healthy) == (CHANNELS[channel], True)
     assert "a-secret" not in repr(serving)
     folder = models / ("mnist/1" if channel == "production" else "candidates/mnist/2")
-    probe(serving.endpoint, Release(folder), CHANNELS[channel], rtol=1e-4, atol=1e-5)
+    probe(serving.endpoint, Release(folder), CHANNELS[channel], rtol=1e-4)
 
 
 @pytest.mark.parametrize("channel", CHANNELS)

@@ -86,6 +86,19 @@ def convert_other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(litert, "write", write_others)
 
 
+def answer_slightly_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks.channels.client import Answer, Client
+
+    predict = Client.predict
+
+    def predict_otherwise(self, imgs, *more):
+        answer = predict(self, imgs, *more)
+        logits = answer.outputs["logits"] * np.float32(1.001)
+        return Answer(answer.outputs | {"logits": logits}, answer.version)
+
+    monkeypatch.setattr(Client, "predict", predict_otherwise)
+
+
 NEW = {"concept": {"steps": 210}}  # another model than the champion
 
 SABOTAGES = [
@@ -97,6 +110,8 @@ SABOTAGES = [
     Sabotage("a score that is not a number", "finite", NEW, patch=score_blank_images_as_nan),
     Sabotage("a threshold of zero", "flagged-share", NEW, patch=set_the_threshold_to_zero),
     Sabotage("LiteRT of other weights", "litert-parity", NEW, patch=convert_other_weights),
+    Sabotage("logits off by a thousandth", "endpoint-parity", NEW, patch=answer_slightly_otherwise),
+    Sabotage("a limit of a nanosecond", "latency", NEW | {"judging": {"max_latency_ms": 1e-6}}),
 ]
 
 

@@ -126,6 +126,7 @@ def make_case(world: World) -> Callable[..., Case]:
             "train_images": world.train_images,
             "references": References(outputs, outputs),
             "threshold": world.client.threshold,
+            "scales": {"logits": 1.0, "score": 0.01},
             "release": {"name": "mnist"},
         }
         return Case(candidate=candidate, **(given | parts))

@@ -90,20 +90,20 @@ def test_parity() -> None:
     answers = {"score": np.linspace(1, 2, 50)}
     near, far = {"score": answers["score"] * (1 + 5e-5)}, {"score": answers["score"].copy()}
     far["score"][7] *= 1.01
-    given = {"rtol": 1e-4, "atol": 0.0, "threshold": None}
+    given = {"rtol": 1e-4, "scales": {}, "threshold": None}
     good, bad = compare(near, answers, **given), compare(far, answers, **given)
-    passed = gates.endpoint_parity({"test": good}, 1e-4, 0)
+    passed = gates.endpoint_parity({"test": good}, 1e-4)
     assert (passed.name, passed.passed, passed.measured) == ("endpoint-parity", True, 0)
     assert "50 images agree" in passed.detail
     assert "50.0 % of which" in passed.detail
-    failed = gates.litert_parity({"test": good, "letters": bad}, 1e-4, 0)
+    failed = gates.litert_parity({"test": good, "letters": bad}, 1e-4)
     assert (failed.name, failed.passed, failed.measured) == ("litert-parity", False, 1)
     assert failed.detail.startswith("letters: score: 1 of 50 rows differ, first row 7")
 
 
 def test_parity_with_nothing_compared_is_not_agreement() -> None:
     """No reference, no pass."""
-    assert not gates.endpoint_parity({}, 1e-4, 1e-5).passed
+    assert not gates.endpoint_parity({}, 1e-4).passed
 
 
 def test_champion() -> None:

@@ -105,7 +105,7 @@ def test_forms_agree(released: Path, images: np.ndarray, name: str) -> None:
         run_litert(released / TFLITE, images, signature=name),
         run_saved_model(released, images, signature=name),
         rtol=1e-4,
-        atol=1e-5,
+        scales=Release(released).scales,
         threshold=Release(released).threshold,
     )
     assert parity.agree, str(parity)

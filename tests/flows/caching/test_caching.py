@@ -69,7 +69,6 @@ SETTINGS: dict[str, tuple[Any, set[str]]] = {
     "judging.min_flagged_ratio": (0.01, JUDGED),
     "judging.max_flagged_ratio": (999.0, JUDGED),
     "judging.parity_rtol": (7e-4, JUDGED),
-    "judging.parity_atol": (7e-4, JUDGED),
     "judging.champion": (False, JUDGED),
     "judging.max_latency_ms": (1e15, JUDGED),
     "judging.confidence": (0.7, JUDGED),
