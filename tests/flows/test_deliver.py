@@ -12,6 +12,7 @@ import pytest
 
 from settings.errors import GateFailed, Overruled, WrongInput
 from tasks.release.contract import MANIFEST
+from tasks.store.artifacts import read_record
 
 
 def test_first_delivery(place):
@@ -61,6 +62,22 @@ def test_another_classifier_trains_only_the_classifier(delivered):
     delivered.deliver(classifier={"steps": 201})
     assert delivered.ran == ["train-classifier", "export", "stage", "judge", "promote", "report"]
     assert delivered.served_version() == 2
+
+
+def test_a_release_that_is_scored_again_has_the_same_scores(delivered):
+    """Nothing of the machine and of the moment is in them; the verdict has the latency, which differs."""
+    kept = delivered.models / "store" / "scores"
+
+    def digests():
+        return {folder.name: read_record(folder).digest for folder in kept.iterdir()}
+
+    before = digests()
+    assert len(before) == 1
+    shutil.rmtree(kept)
+    shutil.rmtree(kept.with_name("verdict"))
+    delivered.deliver()
+    assert delivered.ran == ["stage", "judge", "report"]
+    assert digests() == before
 
 
 def test_failed_gate_leaves_production(delivered):
