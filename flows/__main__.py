@@ -6,6 +6,7 @@ Modules of commands are imported when they are called, so that each is as quick 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from collections.abc import Sequence
 from flows.failures import for_user
 from flows.streams import open_streams
 from settings.errors import SlipwayError
+from tasks.observer import is_gone
 from tasks.stopping import GOES_ON, end_when_asked
 
 COMMANDS = {
@@ -33,7 +35,11 @@ TELLING = ("status", "history")  # what they print is all that they do
 
 
 def command(arguments: Sequence[str] | None = None) -> int:
-    """Run a command as a process of its own, whose streams may be closed or broken; give its exit code."""
+    """Run a command as a process of its own, whose streams may be closed or broken; give its exit code.
+
+    Where Prefect's server is gone the process ends here: at Python's exit, Prefect would try for minutes to
+    send what is left.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     out = open_streams()
     try:
@@ -43,7 +49,10 @@ def command(arguments: Sequence[str] | None = None) -> int:
     sys.stdout.flush()
     if out.lost:
         print(f"slipway: the standard output cannot be written: {out.lost}", file=sys.stderr)
-        return code or (SlipwayError.exit_code if words[:1] and words[0] in TELLING else 0)
+        code = code or (SlipwayError.exit_code if words[:1] and words[0] in TELLING else 0)
+    if is_gone():
+        sys.stderr.flush()
+        os._exit(code)
     return code
 
 

@@ -41,6 +41,7 @@ from tasks.fetch import gather
 from tasks.judge import champion_of, judge
 from tasks.judging.receipt import Outcome
 from tasks.judging.verdict import load_verdict
+from tasks.observer import await_running
 from tasks.prepare import prepare
 from tasks.production import decision_against, look_at
 from tasks.promote import promote, refusal, standing
@@ -158,6 +159,7 @@ def deliver(
             outcome, refused = "forced", None
         url = None
         if outcome in ("promoted", "forced"):
+            await_running(f"the promotion of version {version}", should_stop=should_stop)
             reason = "; ".join(filter(None, (message, against, why)))
             try:
                 promotion = timeline.run(

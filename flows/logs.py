@@ -1,14 +1,20 @@
-"""The log of a run: lines of the project at the engine's level, errors for the user without a traceback."""
+"""The log of a run: lines of the project at the engine's level, errors for the user without a traceback.
+
+A Prefect server that goes is told in one line, not with each thing that it does not take.
+"""
 
 from __future__ import annotations
 
 import logging
 
 from flows.failures import for_user
+from tasks.observer import lose
 
 ENGINE_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 FOR_USER = "slipway_for_user"  # an attribute of a record: it holds an error that the user can mend
 PROJECT_LOGGERS = ("tasks", "flows")  # Prefect has given them its handlers: PREFECT_LOGGING_EXTRA_LOGGERS
+EVENTS_CLIENT = "prefect.events.clients"  # for each event, it warns of a server that it cannot reach
+SERVICES = "prefect._internal.concurrency"  # it tells of each event that was not sent
 SENDERS = ("APILogWorker", "EventsWorker")  # at the exit they tell what is left to be sent, in a race with it
 
 
@@ -41,6 +47,17 @@ def say_errors_once() -> None:
         handler.addFilter(SaidAtTheEnd())
 
 
+class SaidOnce(logging.Filter):
+    """Lets the first word of a lost server be said in the project's words, and takes all of them away."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep what does not tell of a lost server."""
+        if record.name == EVENTS_CLIENT and record.levelno == logging.WARNING:
+            lose(" ".join(str(each) for each in record.args or ()))
+            return False
+        return not (record.name == SERVICES and "EventsWorker" in (record.args or ()))
+
+
 def set_up_logs() -> None:
     """Set levels and filter, once; Prefect gives extra loggers its handlers, but no level."""
     level = logging.getLogger("prefect").level
@@ -48,7 +65,11 @@ def set_up_logs() -> None:
         logging.getLogger(name).setLevel(level)
     for name in SENDERS:
         logging.getLogger(name).setLevel(logging.ERROR)
-    for name in ENGINE_LOGGERS:
+    filters: list[tuple[str, logging.Filter]] = [(name, WithoutTraceback()) for name in ENGINE_LOGGERS]
+    filters += [(name, SaidOnce()) for name in (EVENTS_CLIENT, SERVICES)]
+    for name, filtering in filters:
         logger = logging.getLogger(name)
-        if not any(isinstance(each, WithoutTraceback) for each in logger.filters):
-            logger.addFilter(WithoutTraceback())
+        if not any(type(each) is type(filtering) for each in logger.filters):
+            logger.addFilter(filtering)
+    # Lines that the server does not take are on the terminal all the same; their sender would tell of each.
+    logging.raiseExceptions = False

@@ -21,7 +21,7 @@ from tasks.caching import ArtifactPolicy
 from tasks.datasets.catalogue import find
 from tasks.datasets.errors import Unreachable
 from tasks.datasets.fetch import local_inputs
-from tasks.opening import make_dataset
+from tasks.opening import store_dataset
 from tasks.steps import dataset_key
 from tasks.stopping import stop_here
 from tasks.store.artifacts import Artifact
@@ -67,7 +67,7 @@ def fetch_dataset(
     if not required and (reason := refused_lately(note, key)) is not None:
         return Completed(name="Unreachable", message=reason)
     try:
-        return make_dataset(place, name, local, base)
+        return store_dataset(place, name, local, base)
     except Unreachable as error:
         if required or (error.transient and not is_last_attempt()):
             raise

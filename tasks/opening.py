@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from settings.errors import WrongInput
 from settings.places import read_places
 from tasks.datasets.arrays import Split, load
 from tasks.datasets.catalogue import find
-from tasks.datasets.fetch import fetch, local_inputs
+from tasks.datasets.fetch import local_inputs
+from tasks.making.dataset import make_dataset
 from tasks.release.reader import Release
 from tasks.steps import dataset_key
 from tasks.stopping import should_stop
@@ -42,7 +43,7 @@ def open_dataset(name: str, split: str = "test") -> Split:
             run_lock(place.store.models_root, what=f"opening {name}", should_stop=should_stop),
             data_lock(place.store.data_root, should_stop=should_stop),
         ):
-            made = make_dataset(place, name, local, None)
+            made = store_dataset(place, name, local, None)
     return load(place.store.folder(made), split)
 
 
@@ -57,17 +58,15 @@ def open_release(name: str = "mnist", version: int = 0) -> Release:
     return Release(registry.folder(version or served[-1]))
 
 
-def make_dataset(place: Workplace, name: str, local: Mapping[str, str], base: Artifact | None) -> Artifact:
+def store_dataset(place: Workplace, name: str, local: Mapping[str, str], base: Artifact | None) -> Artifact:
     """Fetch or make a dataset into the store; `local` are the digests of its local files."""
-
-    def work(folder: Path) -> dict[str, Any]:
-        return fetch(
-            name,
-            folder,
-            home=place.store.dataset_home(name),
-            local_folders=place.local_folders,
-            base=place.store.folder(base) if base is not None else None,
-            should_stop=should_stop,
-        )
-
-    return place.store.make(f"dataset/{name}", dataset_key(name, local, base), work)
+    key = dataset_key(name, local, base)
+    work = partial(
+        make_dataset,
+        store=place.store,
+        name=name,
+        base=base,
+        local_folders=place.local_folders,
+        should_stop=should_stop,
+    )
+    return place.store.make(f"dataset/{name}", key, work)

@@ -32,10 +32,10 @@ SCORING = (
 )  # both ends of the wire
 
 CODE = {
-    "dataset": ("tasks.datasets.fetch",),
-    "classifier": ("tasks.models.classifier", SELECTION),
-    "concept": ("tasks.models.concept", SELECTION),
-    "release": ("tasks.release.export", "tasks.release.facts", SELECTION),
+    "dataset": ("tasks.making.dataset",),
+    "classifier": ("tasks.making.classifier",),
+    "concept": ("tasks.making.concept",),
+    "release": ("tasks.making.release",),
     "scores": (*SCORING, SELECTION),
     "verdict": ("tasks.judging.verdict", "tasks.judging.evidence", *SCORING),
 }

@@ -5,14 +5,13 @@ The runner of the workplace decides where: here, or in a pod for each. The keys 
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prefect import task
 
 from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings
 from tasks.caching import ArtifactPolicy
-from tasks.datasets.selection import training_images
-from tasks.models.loading import load_tensorflow
+from tasks.making.classifier import make_classifier
+from tasks.making.concept import make_concept
+from tasks.models.loading import with_tensorflow
 from tasks.steps import classifier_key, concept_key
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
@@ -35,21 +34,18 @@ def train_classifier(
     if place.runner == "kubernetes":
         return train_in_pod(place, "classifier", key, dataset, data=data, classifier=classifier)
 
-    def work(folder: Path) -> None:
-        load_tensorflow()
-        from tasks.models.classifier import train_classifier as train
-
-        seen = training_images(place.store.folder(dataset), held_out=data.held_out, limit=data.limit)
-        train(
-            folder,
-            seen.images,
-            seen.known_labels(),
-            settings=classifier,
+    return place.store.make(
+        "classifier",
+        key,
+        with_tensorflow(
+            make_classifier,
+            place.store.folder(dataset),
+            data,
+            classifier,
             checkpoints=place.store.checkpoints("classifier", key),
             should_stop=should_stop,
-        )
-
-    return place.store.make("classifier", key, work)
+        ),
+    )
 
 
 @task(
@@ -67,17 +63,15 @@ def train_concept(
     if place.runner == "kubernetes":
         return train_in_pod(place, "concept", key, dataset, data=data, concept=concept)
 
-    def work(folder: Path) -> None:
-        load_tensorflow()
-        from tasks.models.concept import train_concept as train
-
-        seen = training_images(place.store.folder(dataset), held_out=data.held_out, limit=data.limit)
-        train(
-            folder,
-            seen.images,
-            settings=concept,
+    return place.store.make(
+        "concept",
+        key,
+        with_tensorflow(
+            make_concept,
+            place.store.folder(dataset),
+            data,
+            concept,
             checkpoints=place.store.checkpoints("concept", key),
             should_stop=should_stop,
-        )
-
-    return place.store.make("concept", key, work)
+        ),
+    )

@@ -30,6 +30,15 @@ MAY_IMPORT = {
     },
     "tasks.channels": {"settings.errors", "tasks.store", "tasks.release"},
     "tasks.judging": {"settings.errors", "tasks.store", "tasks.datasets", "tasks.release"},
+    "tasks.making": {
+        "settings.errors",
+        "tasks.store",
+        "tasks.datasets",
+        "tasks.models",
+        "tasks.release",
+        "tasks.channels",
+        "tasks.judging",
+    },
     "tasks.reporting": {"settings.errors", "tasks.store", "tasks.judging"},
 }
 

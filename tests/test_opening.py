@@ -31,13 +31,13 @@ def deliver(root, pipe) -> None:
 def test_a_dataset_is_made_under_both_locks(models, monkeypatch):
     """Whoever comes meanwhile waits, and is told for what; reading takes no lock."""
     seen = []
-    make = opening.make_dataset
+    make = opening.store_dataset
 
     def looked_at(*arguments):
         seen.extend(holder_of(root / "lock") for root in (models, models.with_name("DATA_ROOT")))
         return make(*arguments)
 
-    monkeypatch.setattr(opening, "make_dataset", looked_at)
+    monkeypatch.setattr(opening, "store_dataset", looked_at)
     first = open_dataset("blank")
     assert len(first.images) == 1_000
     of_models, of_data = seen

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.commands.engine import ready_prefect
-from settings.errors import NotPromoted
+from settings.errors import NotPromoted, SlipwayError
 from settings.sources import Resolved, resolve
 from tasks.datasets.roles import check_roles
 from tasks.steps import read_code
-from tasks.workplace import make_roots, open_workplace
+from tasks.workplace import Workplace, make_roots, open_workplace
 
 if TYPE_CHECKING:
     from flows.deliver import Delivered
@@ -25,19 +25,23 @@ def run(arguments: Sequence[str]) -> int:
     """Deliver; raises SlipwayError."""
     resolved = resolve(arguments, environ=os.environ, folder=Path.cwd())
     check_roles(resolved.delivery.data, resolved.origins)
-    open_workplace(resolved.places, resolved.delivery.serving.name)  # a backend may not work from here
+    place = open_workplace(resolved.places, resolved.delivery.serving.name)  # a backend may not work here
     make_roots(resolved.places)
     read_code()
     with ready_prefect(resolved.places.models_root, "a delivery"):
         from flows.deliver import deliver
+        from flows.observed import run_observed
 
         try:
-            delivered = deliver(**parameters(resolved))
-        except NotPromoted as failed:
-            if failed.outcome is not None:
-                say(cast("Delivered", failed.outcome), resolved.places.serving_token_file)
+            delivered = run_observed(deliver, **parameters(resolved))
+        except BaseException as error:
+            if isinstance(error, NotPromoted) and error.outcome is not None:
+                say(cast("Delivered", error.outcome), resolved.places.serving_token_file)
+            print(in_production(place), flush=True)
             raise
     say(delivered, resolved.places.serving_token_file)
+    if not delivered.production_url:
+        print(in_production(place), flush=True)
     return 0
 
 
@@ -74,7 +78,7 @@ def say(delivered: Delivered, token_file: Path | None) -> None:
         see = curl(ask, token_file=token_file)
         lines += [f"{model} is on the stage", f"see it   {see}", "stop it  make stop"]
     elif delivered.until == "judged":
-        lines += [f"{model} is judged; production is as it was"]
+        lines += [f"{model} is judged"]
     elif delivered.until == "exported":
         lines += [f"{model} is exported"]
     print(printable("\n".join(lines), out), file=out, flush=True)
@@ -86,6 +90,19 @@ def curl(*words: str, token_file: Path | None) -> str:
         return shlex.join(["curl", *words])
     token = f"$(cat {shlex.quote(str(token_file))})"  # $( begins a quoting of its own
     return f'curl -H "Authorization: Bearer {token}" {shlex.join(words)}'
+
+
+def in_production(place: Workplace) -> str:
+    """Say what production serves now, in one line."""
+    try:
+        serving = place.backend.current("production")
+    except SlipwayError as error:
+        return f"what production serves cannot be told: {error}"
+    if serving is None:
+        return "production serves nothing"
+    what = f"version {serving.version}" if serving.version else "no version"
+    detail = "" if serving.healthy else f": {serving.detail}"
+    return f"production serves {what} of {place.registry.name} at {serving.endpoint.url}{detail}"
 
 
 def shortened(path: Path) -> str:

@@ -1,19 +1,24 @@
 """The Kubernetes API as the channels need it: a few calls from inside the cluster, in plain JSON.
 
 Objects are dictionaries with the names of the manifests. A call that the API could not answer is made again.
+The calls of a rollout go over one connection: see `Cluster.connected`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from settings.errors import Surroundings
 from tasks.channels.pods import Json
+
+logger = logging.getLogger(__name__)
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")  # what a pod is given to ask the API with
 ANSWER_SECONDS = 10.0
@@ -41,6 +46,31 @@ class Cluster:
                 "there with `prefect deployment run deliver/kubernetes`, or unset BACKEND to deliver here"
             )
         self.namespace = namespace or (ACCOUNT / "namespace").read_text().strip()
+        self._connection: tuple[asyncio.Runner, Any] | None = None  # an event loop, and the client in it
+
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Make the calls of the block with one client; a call outside of such a block opens its own.
+
+        Blocks may be nested. They belong to one thread at a time, as the client does.
+        """
+        if self._connection is not None:
+            yield
+            return
+        from kubernetes_asyncio import client, config
+
+        async def opened() -> Any:
+            config.load_incluster_config()  # type: ignore[no-untyped-call]
+            return client.ApiClient()
+
+        with asyncio.Runner() as runner:
+            api = runner.run(opened())
+            self._connection = (runner, api)
+            try:
+                yield
+            finally:
+                self._connection = None
+                runner.run(api.close())
 
     def deployment(self, name: str) -> Json:
         """Give a Deployment."""
@@ -132,28 +162,31 @@ class Cluster:
 
     def _call(self, what: str, ask: Callable[[Any, Any], Awaitable[Any]]) -> Json:
         import aiohttp
-        from kubernetes_asyncio import client, config
+        from kubernetes_asyncio import client
 
-        async def call() -> tuple[int, bytes]:
-            config.load_incluster_config()  # type: ignore[no-untyped-call]
-            async with client.ApiClient() as api:
-                answer = await ask(client, api)
-                return answer.status, await answer.read()
+        async def call(api: Any) -> tuple[int, bytes]:
+            answer = await ask(client, api)
+            return answer.status, await answer.read()
 
         end = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                status, body = asyncio.run(call())
-                if status < 300:
-                    return dict(json.loads(body))
-                raise self._refused(what, status, reason_of(body))
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                unsteady = Unsteady(f"the Kubernetes API does not answer: {error or type(error).__name__}")
-            except Unsteady as error:
-                unsteady = error
-            if time.monotonic() > end:
-                raise unsteady
-            time.sleep(PAUSE_SECONDS)
+        with self.connected():
+            assert self._connection is not None  # noqa: S101 - for the type checker
+            runner, api = self._connection
+            while True:
+                try:
+                    status, body = runner.run(call(api))
+                    if status < 300:
+                        return dict(json.loads(body))
+                    raise self._refused(what, status, reason_of(body))
+                except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                    unsteady = Unsteady(
+                        f"the Kubernetes API does not answer: {error or type(error).__name__}"
+                    )
+                except Unsteady as error:
+                    unsteady = error
+                if time.monotonic() > end:
+                    raise unsteady
+                time.sleep(PAUSE_SECONDS)
 
     def _refused(self, what: str, status: int, reason: str) -> Surroundings:
         if status == 404:
@@ -169,16 +202,20 @@ class Cluster:
         return kind(f"cannot {what}: the Kubernetes API answers {status}: {reason}")
 
 
-def own_image(environ: Mapping[str, str]) -> str:
+def own_image(environ: Mapping[str, str]) -> str | None:
     """Give the image that this process runs from: in a pod with its digest, as the node tells it.
 
-    Elsewhere what SLIPWAY_IMAGE says; empty outside of a container.
+    Elsewhere what SLIPWAY_IMAGE says; None outside of a container, and where the cluster does not tell.
     """
-    named = environ.get("SLIPWAY_IMAGE", "")
     if not (name := environ.get("POD_NAME")) or not (ACCOUNT / "token").is_file():
-        return named
-    container: Json = Cluster(environ.get("NAMESPACE", "")).pod(name)["status"]["containerStatuses"][0]
-    return str(container.get("imageID") or named)
+        return environ.get("SLIPWAY_IMAGE") or None
+    try:
+        status: Json = Cluster(environ.get("NAMESPACE", "")).pod(name)["status"]
+        return str(status["containerStatuses"][0]["imageID"]) or None
+    except (Surroundings, OSError, KeyError, IndexError) as error:
+        why = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else error
+        logger.warning("the image of this pod is not known (%s): the manifest does not name it", why)
+        return None
 
 
 def reason_of(body: str | bytes | None) -> str:

@@ -11,8 +11,9 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from settings.errors import SlipwayError, Stopped, Surroundings, WrongInput
 from tasks.channels.backend import (
@@ -41,6 +42,23 @@ END_SECONDS = 60.0  # above a pod's grace period
 NOTHING = Wanted(version=0)
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def over_one_connection(
+    method: Callable[Concatenate[KubernetesBackend, P], R],
+) -> Callable[Concatenate[KubernetesBackend, P], R]:
+    """Let a method make all its calls to the cluster with one client: a rollout polls hundreds of times."""
+
+    @wraps(method)
+    def connected(self: KubernetesBackend, /, *arguments: P.args, **named: P.kwargs) -> R:
+        with self.cluster.connected():
+            return method(self, *arguments, **named)
+
+    return connected
+
+
 class KubernetesBackend:
     """The backend for one model in the cluster that this process runs in; see Backend for the promises."""
 
@@ -64,6 +82,7 @@ class KubernetesBackend:
         self.token_file = token_file
         self.lock = lock
 
+    @over_one_connection
     def put(
         self,
         channel: Channel,
@@ -97,6 +116,7 @@ class KubernetesBackend:
         """Give what the document says; None where there is none or it cannot be read."""
         return self._look(channel).wanted
 
+    @over_one_connection
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if nothing is meant to be served."""
         rollout = self._look(channel)
@@ -104,6 +124,7 @@ class KubernetesBackend:
             return None
         return self._judge(channel, rollout)
 
+    @over_one_connection
     def remove(self, channel: Channel, *, claim: Claim = unconditional, keep: bool = False) -> None:
         """Scale the channel to nothing, and wait until its pods are gone."""
         before = self._look(channel)

@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def with_tensorflow(
+    make: Callable[Concatenate[Path, P], R], *arguments: P.args, **named: P.kwargs
+) -> Callable[[Path], R]:
+    """Give a function of a folder that loads TensorFlow and calls `make` with the folder and the rest."""
+
+    def work(folder: Path) -> R:
+        load_tensorflow()
+        return make(folder, *arguments, **named)
+
+    return work
 
 
 def load_tensorflow() -> None:
@@ -28,10 +46,16 @@ def load_tensorflow() -> None:
 
 @contextmanager
 def native_stderr_aside() -> Iterator[None]:
-    """Send what is written to file descriptor 2 to a file; show it after all when the block fails."""
+    """Send what is written to file descriptor 2 to a file; show it after all when the block fails.
+
+    What other threads log meanwhile waits for the end of the block.
+    """
     sys.stderr.flush()
     kept = os.dup(2)
-    with tempfile.TemporaryFile() as aside:
+    with tempfile.TemporaryFile() as aside, ExitStack() as held:
+        for handler in logging.getLogger().handlers:
+            handler.acquire()
+            held.callback(handler.release)
         os.dup2(aside.fileno(), 2)
         try:
             yield

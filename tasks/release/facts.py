@@ -15,12 +15,13 @@ def facts(
     quarantined: Sequence[Any],
     networks: Mapping[str, str],
     parts: Mapping[str, str],
-    image: str,
+    image: str | None,
 ) -> dict[str, Any]:
     """Give the facts of a release as JSON.
 
     `networks` are the digests of the networks by name, `parts` those of the keys of the networks and of the
-    release (tasks/store/keys.py), `image` the digest of the container's image, empty outside of one.
+    release (tasks/store/keys.py), `image` the digest of the container's image: None outside of one, and where
+    it is not known.
     """
     return {
         "dataset": {"name": dataset, "digest": dataset_digest, "quarantined": list(quarantined)},

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import copy
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +46,10 @@ class Patched:
     def __init__(self, found: Rollout) -> None:
         self.found = found
         self.patches: list[tuple[str, Any]] = []
+
+    def connected(self) -> AbstractContextManager[None]:
+        """Need no connection."""
+        return nullcontext()
 
     def deployment(self, name: str) -> Any:
         """Give the Deployment."""
@@ -172,9 +181,97 @@ def test_the_api_is_asked_again_where_that_can_help(monkeypatch, tmp_path):
     assert "kubectl apply -k" in str(cluster._refused("get the Deployment m", 404, "not found"))
 
 
+class Api(BaseHTTPRequestHandler):
+    """Stands in for the Kubernetes API: answers each path with what it has for it, else with 503."""
+
+    protocol_version = "HTTP/1.1"
+
+    def setup(self) -> None:
+        """Note who connects."""
+        super().setup()
+        self.server.connections.append(self.client_address)  # type: ignore[attr-defined]
+
+    def do_GET(self) -> None:
+        """Answer."""
+        found = self.server.found.get(self.path)  # type: ignore[attr-defined]
+        body = json.dumps(found or {"message": "apiserver not ready"}).encode()
+        self.send_response(200 if found else 503)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *line: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """An API server to which this process is led, as in a pod; `found` is what it has, by path."""
+    from kubernetes_asyncio.client import Configuration
+
+    (tmp_path / "token").write_text("x")
+    (tmp_path / "namespace").write_text("ns")
+    monkeypatch.setattr("tasks.channels.cluster.ACCOUNT", tmp_path)
+    monkeypatch.setattr("tasks.channels.cluster.PATIENCE_SECONDS", 0.0)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Api) as server:
+        server.found, server.connections = {}, []  # type: ignore[attr-defined]
+
+        def load() -> None:
+            Configuration.set_default(Configuration(host=f"http://127.0.0.1:{server.server_port}"))
+
+        monkeypatch.setattr("kubernetes_asyncio.config.load_incluster_config", load)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+    Configuration.set_default(None)
+
+
+def test_the_calls_of_a_rollout_go_over_one_connection(api):
+    """Within `connected` one is opened for however many calls, and closed at the end of the block."""
+    path = "/apis/apps/v1/namespaces/ns/deployments/mnist-stage"
+    api.found[path] = {"metadata": {"name": "mnist-stage"}}
+    cluster = Cluster()
+    with cluster.connected():
+        found = [cluster.deployment("mnist-stage") for _ in range(5)]
+    assert found == [api.found[path]] * 5
+    assert len(api.connections) == 1
+    assert cluster.deployment("mnist-stage") == api.found[path]
+    assert len(api.connections) == 2
+
+
+def test_an_api_that_is_not_ready_is_told_and_may_be_asked_again(api):
+    """One refused call does not spoil the connection for the next."""
+    cluster = Cluster()
+    with cluster.connected():
+        with pytest.raises(Unsteady, match="answers 503: apiserver not ready"):
+            cluster.pod("p-1")
+        api.found["/api/v1/namespaces/ns/pods/p-1"] = {"status": {}}
+        assert cluster.pod("p-1") == {"status": {}}
+
+
+@pytest.mark.parametrize("pod", [None, {"status": {}}, {"status": {"containerStatuses": []}}])
+def test_an_image_that_the_cluster_does_not_tell_is_missing(api, caplog, pod):
+    """What a release was made by is a fact of its manifest; that it cannot be had fails no delivery."""
+    if pod is not None:
+        api.found["/api/v1/namespaces/ns/pods/p-1"] = pod
+    told = {"POD_NAME": "p-1", "NAMESPACE": "ns", "SLIPWAY_IMAGE": "slipway/flow:dev"}
+    assert own_image(told) is None
+    assert "the image of this pod is not known" in caplog.text
+
+
+def test_the_image_that_the_cluster_tells_has_its_digest(api):
+    """The node tells what it runs, whatever name it was asked for by."""
+    statuses = [{"imageID": "slipway/flow@sha256:abc"}]
+    api.found["/api/v1/namespaces/ns/pods/p-1"] = {"status": {"containerStatuses": statuses}}
+    assert own_image({"POD_NAME": "p-1", "NAMESPACE": "ns"}) == "slipway/flow@sha256:abc"
+
+
 def test_the_image_of_a_process_outside_of_a_pod_is_what_it_is_told():
     """Nobody is asked for a digest there."""
-    assert own_image({}) == ""
+    assert own_image({}) is None
     assert own_image({"SLIPWAY_IMAGE": "slipway/flow:dev", "POD_NAME": "p-1"}) == "slipway/flow:dev"
 
 

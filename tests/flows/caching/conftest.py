@@ -277,11 +277,11 @@ def stand_in(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         flows.deliver,
         "open_workplace",
-        lambda places, name: replace(real(places, name), backend=quick.channels),
+        lambda *where: replace(real(*where), backend=quick.channels),
     )
-    monkeypatch.setattr("tasks.opening.fetch", quick.work.fetch)
-    for task in ("train", "export", "judge"):
-        monkeypatch.setattr(f"tasks.{task}.load_tensorflow", lambda: None)
+    monkeypatch.setattr("tasks.making.dataset.fetch", quick.work.fetch)
+    for module in ("models.loading", "judge"):
+        monkeypatch.setattr(f"tasks.{module}.load_tensorflow", lambda: None)
     for module, name in (
         ("models.classifier", "train_classifier"),
         ("models.concept", "train_concept"),

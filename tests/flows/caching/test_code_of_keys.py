@@ -40,6 +40,11 @@ STEPS: dict[str, set[str]] = {
     "tasks/datasets/roles.py": set(),
     "tasks/datasets/selection.py": ALL - {"fetch-dataset"},
     "tasks/datasets/*": {"fetch-dataset"},
+    "tasks/making/__init__.py": ALL - JUDGE,
+    "tasks/making/dataset.py": {"fetch-dataset"},
+    "tasks/making/classifier.py": {"train-classifier"},
+    "tasks/making/concept.py": {"train-concept"},
+    "tasks/making/release.py": {"export"},
     "tasks/models/classifier.py": {"train-classifier"},
     "tasks/models/concept.py": {"train-concept"},
     "tasks/models/__init__.py": {*TRAIN, "export"},
@@ -70,6 +75,7 @@ STEPS: dict[str, set[str]] = {
     "tasks/store/__init__.py": ALL - {"fetch-dataset"},
     "tasks/store/files.py": ALL - {"fetch-dataset"},
     "tasks/store/artifacts.py": {"export"},
+    "tasks/store/token.py": JUDGE,
     "tasks/store/*": set(),
     "tasks/*": set(),  # the thin modules: they only bring together
 }
@@ -231,6 +237,79 @@ def test_thin_modules_use_no_deciding_code_outside_of_their_keys(module):
     assert outside <= code_of(*THIN[module])
 
 
+MAKERS = {
+    "fetch-dataset": ("tasks.opening", "store_dataset"),
+    "train-classifier": ("tasks.train", "train_classifier"),
+    "train-concept": ("tasks.train", "train_concept"),
+    "export": ("tasks.export", "export"),
+}
+"""By step, the function that has the store make its artifact: what it does is in no key."""
+
+CALLS = (ast.Call, ast.keyword, ast.Name, ast.Attribute, ast.Constant, ast.JoinedStr, ast.FormattedValue)
+STATEMENTS = (ast.Assign, ast.Return, ast.Expr, ast.Load, ast.Store, ast.arguments, ast.arg)
+
+
+def functions_that_store(module: str) -> list[ast.FunctionDef]:
+    """Give the functions of a module that have the store make something."""
+    tree = ast.parse(code.module_file(module).read_bytes())
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef)
+        and any(
+            isinstance(each, ast.Call) and ast.unparse(each.func) == "place.store.make"
+            for each in ast.walk(node)
+        )
+    ]
+
+
+def test_every_function_that_stores_is_known():
+    """Nobody makes an artifact of a step but the functions of the table."""
+    found = {
+        (f"tasks.{path.stem}", function.name)
+        for path in (SOURCE / "tasks").glob("*.py")
+        for function in functions_that_store(f"tasks.{path.stem}")
+    }
+    assert found - {("tasks.judge", "judge"), ("tasks.judge", "scored")} == {*MAKERS.values()}
+
+
+@pytest.mark.parametrize("step", MAKERS)
+def test_a_function_that_stores_only_calls(step):
+    """It computes nothing: it gives what it was given, as it is, to a function that the step's key covers.
+
+    No operator, condition, loop, number or function of its own could change a result without changing the
+    key. The one condition is where a training runs, which no result depends on.
+    """
+    module, name = MAKERS[step]
+    tree = ast.parse(code.module_file(module).read_bytes())
+    (function,) = (each for each in functions_that_store(module) if each.name == name)
+    calling = [node for node in function.body if not is_where_to_run(node)]
+    for statement in calling:
+        for node in ast.walk(statement):
+            assert isinstance(node, (*CALLS, *STATEMENTS)), ast.unparse(node)
+            if isinstance(node, ast.Constant):
+                assert isinstance(node.value, str), ast.unparse(node)
+    makers = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in code_of(step)
+        for alias in node.names
+    }
+    given = [
+        argument
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call)
+        for argument in node.args
+        if isinstance(argument, ast.Name) and argument.id in makers
+    ]
+    assert len(given) == 1, "the store is to be given one function of the key's code"
+
+
+def is_where_to_run(node: ast.stmt) -> bool:
+    """Tell whether a statement lets a training run in a pod of its own."""
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "place.runner == 'kubernetes'"
+
+
 def test_settings_are_not_in_the_code_of_any_key():
     """A new setting, or another description, is no change of the code that uses settings."""
     assert "settings.hyperparameters" not in code_of(*ALL)
@@ -241,6 +320,7 @@ def test_settings_are_not_in_the_code_of_any_key():
     [
         # The weights turn out the same: what is made of them stands.
         ("tasks/models/loop.py", {}, TRAIN),
+        ("tasks/making/classifier.py", {}, {"train-classifier"}),
         ("tasks/models/loop.py", {"concept": "better"}, {*TRAIN, *RELEASED}),
         ("tasks/datasets/idx.py", {}, {f"fetch-dataset {name}" for name in SETS}),
         # The manifest tells the code of the export.

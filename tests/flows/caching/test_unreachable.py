@@ -27,7 +27,7 @@ def silent(quick, monkeypatch):
             attempts.append(name)
             raise Unreachable(f"{name}: no source answers within 3 s", transient=transient)
 
-        monkeypatch.setattr("tasks.opening.fetch", fail)
+        monkeypatch.setattr("tasks.making.dataset.fetch", fail)
         monkeypatch.setattr(
             fetch, "fetch_dataset", fetch.fetch_dataset.with_options(retry_delay_seconds=[0, 0])
         )
