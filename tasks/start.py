@@ -53,7 +53,7 @@ def start(place: Workplace, judging: JudgingSettings, serving: ServingSettings) 
             claim=claim,
         )
         release = Release(place.registry.folder(wish.version))
-        probe(endpoint, release, wish.version, rtol=judging.parity_rtol, atol=judging.parity_atol)
+        probe(endpoint, release, wish.version, rtol=judging.parity_rtol)
         was_there = present is not None and present.healthy
         verb = "is served already" if was_there else "is served"
         yield f"{channel:<10}  version {wish.version} of {name} {verb} at {endpoint.url}"
