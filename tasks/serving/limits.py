@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from starlette.types import Receive, Scope
 
 MIB = 1024 * 1024
+STILL_SECONDS = 1.0  # a large body of which nothing came for so long has to make room for another
 SMALL_BYTES = 64 * 1024  # about a dozen images, a millisecond of work: answered at once, beside all others
 MOST_WAITING = 64  # large requests that are whole; more are asked to come again
 MEMORY_PER_BYTE = 6  # of a body: at most so much at once, for itself and what it is decoded to
@@ -39,6 +43,7 @@ class Admission:
     def __init__(self) -> None:
         self.requests = 0
         self.buffered = 0
+        self.receiving: set[Held] = set()  # of the large ones, those that are not whole yet
 
     @contextmanager
     def hold(self, limit_mib: int) -> Iterator[Held]:
@@ -47,8 +52,18 @@ class Admission:
         try:
             yield held
         finally:
+            self.receiving.discard(held)
             self.buffered -= held.counted
             self.requests -= held.has_place
+
+    def make_room(self) -> bool:
+        """Give up the body of which nothing came for the longest time, where one stands still."""
+        last = min(self.receiving, key=lambda held: held.came_at, default=None)
+        if last is None or time.monotonic() - last.came_at < STILL_SECONDS:
+            return False
+        self.buffered -= last.counted
+        last.give_up()
+        return True
 
 
 class Held:
@@ -59,6 +74,9 @@ class Held:
         self.limit_mib = limit_mib
         self.counted = 0
         self.has_place = False
+        self.came_at = time.monotonic()
+        self.given_up = False
+        self.task: asyncio.Task[Any] | None = None  # that waits for the body
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
         """Give the request's body as it comes.
@@ -71,15 +89,27 @@ class Held:
             raise _too_large(f"{int(declared):,} bytes", self.limit_mib)
         pieces: list[bytes] = []
         length = 0
+        self.task = asyncio.current_task()
         while True:
-            message = await receive()
+            try:
+                message = await receive()
+            except asyncio.CancelledError:
+                if not self.given_up or self.task is None:
+                    raise
+                self.task.uncancel()
+                reason = "the body stood still while others waited for room"
+                raise Refusal(408, reason, {"connection": "close"}) from None
+            self.came_at = time.monotonic()
             if message["type"] == "http.disconnect":
                 raise Gone
             piece = message.get("body", b"")
             length += len(piece)
             self.grow(length)
+            if self.counted:
+                self.admission.receiving.add(self)
             pieces.append(piece)
             if not message.get("more_body", False):
+                self.admission.receiving.discard(self)
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def grow(self, length: int) -> None:
@@ -89,10 +119,19 @@ class Held:
         more = length - self.counted
         if length <= SMALL_BYTES or more <= 0:
             return
-        if self.admission.buffered + more > MOST_BUFFERED * self.limit_mib * MIB:
-            raise _busy("too many bytes of requests are waiting")
+        while self.admission.buffered + more > MOST_BUFFERED * self.limit_mib * MIB:
+            if not self.admission.make_room():
+                raise _busy("too many bytes of requests are waiting")
         self.admission.buffered += more
         self.counted = length
+
+    def give_up(self) -> None:
+        """Let another have the room: the client is told so, and its bytes are forgotten."""
+        self.admission.receiving.discard(self)
+        self.counted = 0
+        self.given_up = True
+        if self.task is not None:
+            self.task.cancel()
 
     def take_place(self, length: int) -> None:
         """Take a place for a whole body of this length; raises Refusal when there are too many."""

@@ -244,6 +244,45 @@ def test_too_many_bytes_at_once_are_refused(size, refused):
     assert admission.buffered == 4 * MIB
 
 
+def test_a_large_body_that_stands_still_makes_room(monkeypatch):
+    """Uploads that have stopped keep no other one out: the longest silent gets 408, and only as needed."""
+    admission = Admission()
+    scope = {"type": "http", "headers": []}
+
+    async def upload(*pieces: int) -> int:
+        """Receive so many bytes, piece by piece; 0 is where nothing comes any more."""
+        left = list(pieces)
+
+        async def receive() -> dict[str, object]:
+            if not left[0]:
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": b" " * left.pop(0), "more_body": bool(left)}
+
+        with admission.hold(1) as held:
+            return len(await held.body(scope, receive))
+
+    async def attack() -> list[object]:
+        stalled = [asyncio.create_task(upload(MIB - 10, 0)) for _ in range(4)]
+        await asyncio.sleep(0)
+        with pytest.raises(Refusal, match="too many bytes"):
+            await upload(100_000)
+        monkeypatch.setattr(limits, "STILL_SECONDS", 0.0)
+        assert await upload(100_000, 100_000) == 200_000
+        done, _ = await asyncio.wait(stalled, timeout=0)
+        assert admission.buffered == 3 * (MIB - 10)
+        for task in stalled:
+            task.cancel()
+        outcomes = await asyncio.gather(*stalled, return_exceptions=True)
+        assert len(done) == 1
+        return outcomes
+
+    first, *others = asyncio.run(attack())
+    assert isinstance(first, Refusal)
+    assert (first.status, first.headers) == (408, {"connection": "close"})
+    assert all(isinstance(other, asyncio.CancelledError) for other in others)
+    assert (admission.buffered, admission.receiving) == (0, set())
+
+
 def test_a_body_has_to_come_at_a_least_rate():
     """A stretch without the least amount is too slow, the last one of a large body too."""
     progress = Progress(100.0)
