@@ -44,8 +44,8 @@ def mend_releases(place: Workplace) -> None:
     if serving is not None and serving.wanted is None:
         return  # its document cannot be read: what is wanted there is not known
     with place.registry.lock():
-        document = place.backend.document("production")
-        served = {serving.version if serving else 0, document.version if document else 0}
+        wanted = (place.backend.document("production"), place.backend.kept("production"))
+        served = {serving.version if serving else 0, *(each.version for each in wanted if each)}
         place.registry.take_leftovers_back(served)
 
 

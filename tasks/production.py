@@ -70,7 +70,7 @@ def decision_against(place: Workplace, version: int, digest: str) -> str:
     brought back from by hand, of which the history knows nothing, was taken back too.
     """
     history = place.registry.history
-    now = place.backend.document("production")
+    now = place.backend.document("production") or place.backend.kept("production")
     if now is not None and now.version == version:
         return ""
     if (event := history.taken_back().get(digest)) is not None:

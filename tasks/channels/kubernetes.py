@@ -196,8 +196,8 @@ class KubernetesBackend:
         while True:
             try:
                 rollout = self._look(channel)
-                if rollout.document != (document_of(wanted) if wanted else ""):
-                    raise replaced(channel, wanted or NOTHING, rollout.wanted)
+                if wanted is not None and rollout.document != document_of(wanted):
+                    raise replaced(channel, wanted, rollout.wanted)
                 if rollout.is_paused:  # the manifests were applied meanwhile
                     self.cluster.patch_deployment(self._deployment(channel), {"spec": {"paused": False}})
                 if rollout.is_complete and (not rollout.replicas or self._judge(channel, rollout).healthy):

@@ -16,7 +16,6 @@ import pytest
 
 from settings.errors import Overruled, SlipwayError, Surroundings
 from settings.hyperparameters import JudgingSettings, ServingSettings
-from tasks import production
 from tasks.channels import rollout
 from tasks.channels.files import ChannelFiles
 from tasks.channels.local import LocalBackend
@@ -25,7 +24,8 @@ from tasks.production import Seen, bring, look_at
 from tasks.release import registry as registry_module
 from tasks.release.registry import Registry
 from tasks.rollback import go_back
-from tasks.workplace import Workplace
+from tasks.store.lock import model_lock
+from tasks.workplace import Workplace, wanted
 
 JUDGING, SERVING = JudgingSettings(), ServingSettings()
 NEW = 4
@@ -44,7 +44,7 @@ def place(models: Path, exported: Path, backend: LocalBackend) -> Workplace:
         registry.history.append("exported", version, f"digest {version}", "a new release")
         registry.history.append("promoted", version, f"digest {version}", "passed")
     registry.history.append("exported", NEW, "digest 4", "a new release")
-    wish = production.wanted(2, SERVING)
+    wish = wanted(2, SERVING)
     backend.put("production", wish, deadline_seconds=30, should_stop=lambda: False)
     return made
 
@@ -64,8 +64,9 @@ def stop(place: Workplace) -> None:
 class Operator:
     """Acts once, in a thread of its own."""
 
-    def __init__(self, act: Callable[[], None]) -> None:
+    def __init__(self, act: Callable[[], object], *, stops: bool = False) -> None:
         self.act = act
+        self.stops = stops  # and does not go back
         self.at_the_lock = threading.Event()
         self.errors: list[BaseException] = []
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -96,14 +97,12 @@ class Operator:
 @pytest.fixture(params=[roll_back, stop])
 def operator(request: pytest.FixtureRequest, place: Workplace, monkeypatch: pytest.MonkeyPatch) -> Operator:
     """Someone who goes back to version 1, or stops production; tells when the lock is asked for."""
-    made = Operator(lambda: request.param(place))
-    made.stops = request.param is stop  # type: ignore[attr-defined]
-    real = registry_module.model_lock
+    made = Operator(lambda: request.param(place), stops=request.param is stop)
 
     def lock(home: Path, **how: Any) -> Any:
         if threading.current_thread() is made.thread:
             made.at_the_lock.set()
-        return real(home, **how)
+        return model_lock(home, **how)
 
     monkeypatch.setattr(registry_module, "model_lock", lock)
     return made
@@ -130,7 +129,7 @@ def check(place: Workplace, operator: Operator) -> None:
     assert registry.history.last("promoted", NEW) is None
     assert isinstance(backend, LocalBackend)
     servers = servers_of(backend.folder / "production.json")
-    if operator.stops:  # type: ignore[attr-defined]
+    if operator.stops:
         assert (backend.current("production"), backend.document("production"), servers) == (None, None, [])
         return
     serving = backend.current("production")
@@ -260,9 +259,8 @@ def test_a_crashed_production_is_not_brought_back_against_an_operator(place, ope
 
 def test_two_operators_at_once_go_back_once(place, monkeypatch):
     """Both saw version 2: both go to the one before it, and not the second one further."""
-    other = Operator(lambda: go_back(place, 0, "the other", JUDGING, SERVING) and None)
-    hook(monkeypatch, LocalBackend, "_wait", lambda *given: None)
-    real = production.roll_out
+    other = Operator(lambda: go_back(place, 0, "the other", JUDGING, SERVING))
+    real = rollout.roll_out
 
     def roll_out(*given: Any, **how: Any) -> Any:
         if threading.current_thread() is threading.main_thread():

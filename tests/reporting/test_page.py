@@ -105,3 +105,19 @@ def test_force_is_named(receipt: dict[str, Any], verdict_folder: Path, tmp_path:
     text = write_page(tmp_path, forced, verdict_folder).read_text(encoding="utf-8")
     assert "Promoted by force by ada@host" in text
     assert "There was no champion to compare with." in text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        ("taken back", "Not promoted again: an operator had taken it back"),
+        ("overtaken", "Not promoted: production was changed meanwhile"),
+    ],
+)
+def test_an_operator_s_decision_is_named(outcome, words, receipt, verdict_folder, tmp_path):
+    """It is no good end, though every gate passed."""
+    gates = [gate | {"passed": True} for gate in receipt["gates"]]
+    overruled = receipt | {"outcome": outcome, "gates": gates}
+    text = write_page(tmp_path, overruled, verdict_folder).read_text(encoding="utf-8")
+    assert words in text
+    assert 'class="outcome bad"' in text
