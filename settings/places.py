@@ -6,6 +6,7 @@ not make a pod deliver into itself.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,6 +26,7 @@ def _absolute(path: Path | None, info: ValidationInfo) -> Path | None:
         path = folder.absolute() / path.expanduser()
     except RuntimeError as error:  # ~name of a user that is not there
         raise ValueError(str(error)) from error
+    _check_text(path)
     try:
         is_file = path.exists() and not path.is_dir()
     except OSError as error:  # a name that is too long, a folder that is closed to this user
@@ -32,6 +34,17 @@ def _absolute(path: Path | None, info: ValidationInfo) -> Path | None:
     if is_file:
         raise ValueError("a file, not a folder")
     return path
+
+
+def _check_text(path: Path) -> None:
+    """Refuse a path that holds bytes which are no text in this locale: TensorFlow opens no such file."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise ValueError(
+            f"{shown} is no text in the locale of this process: rename it, or set LC_ALL=C.UTF-8"
+        ) from error
 
 
 def _there(path: Path | None) -> Path | None:

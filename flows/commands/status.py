@@ -32,11 +32,11 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def reason(backend: Backend, channel: Channel) -> str:
-    """Say what is in the place of a channel that serves nothing, or what it was stopped with."""
+    """Say what a channel that serves nothing was stopped with, and who is in its place."""
     kept = backend.kept(channel)
-    stopped = f": version {kept.version} was stopped (slipway start)" if kept is not None else ""
+    told = [f"version {kept.version} was stopped (slipway start)"] if kept is not None else []
     try:
         backend.check(channel)
     except SlipwayError as error:
-        return f"{stopped or ':'} {error}" if not stopped else f"{stopped}; {error}"
-    return stopped
+        told.append(str(error))
+    return f": {'; '.join(told)}" if told else ""

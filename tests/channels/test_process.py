@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -81,6 +82,18 @@ def test_a_command_line_is_decoded_as_paths_are(tmp_path):
         assert process.command_of(child.pid)[-1] == path
         child.communicate(b"\n")
     assert process.command_of(child.pid) == []
+
+
+def test_another_user_s_container_is_known_by_its_numbers(monkeypatch):
+    """Its root is told to nobody but root; a process in a container has one number more, or fewer."""
+
+    def closed(path, other):
+        raise PermissionError(f"{path}, {other}")
+
+    monkeypatch.setattr(Path, "samefile", closed)
+    assert process.has_our_root(os.getpid())
+    monkeypatch.setattr(process, "_numbers", {"self": 1, "7": 2}.__getitem__)
+    assert not process.has_our_root(7)
 
 
 def test_whose_process_it_is(monkeypatch):

@@ -26,7 +26,7 @@ def test_a_defect_is_no_failed_gate(monkeypatch, capsys):
     assert lines[-1] == "slipway: a defect of the program, ZeroDivisionError: this is a defect"
 
 
-@pytest.mark.parametrize("command", ["status", "history", "stop", "rollback"])
+@pytest.mark.parametrize("command", ["status", "history", "start", "stop", "restart", "rollback"])
 def test_a_wrong_name_is_one_line(command, capsys, tmp_path, monkeypatch):
     """A name that no model can have is refused before anything is looked at."""
     monkeypatch.chdir(tmp_path)

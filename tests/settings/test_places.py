@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,6 +41,16 @@ def test_the_file_of_the_token(tmp_path: Path) -> None:
     ):
         with pytest.raises(WrongInput, match=f"^environment: SERVING_TOKEN_FILE is '.*{why}"):
             read_places({"SERVING_TOKEN_FILE": wrong}, tmp_path)
+
+
+def test_a_path_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """TensorFlow would find it to be none in the middle of a delivery; a working directory counts too."""
+    odd = tmp_path / os.fsdecode(b"m\xfcller")
+    message = r"m\\xfcller.* is no text in the locale of this process: rename it, or set LC_ALL=C\.UTF-8"
+    with pytest.raises(WrongInput, match=rf"^environment: MODELS_ROOT is .*: .*{message}"):
+        read_places({"MODELS_ROOT": str(odd)}, tmp_path)
+    with pytest.raises(WrongInput, match=message):
+        read_places({}, odd)
 
 
 def test_every_place_has_a_variable() -> None:
