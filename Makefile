@@ -67,10 +67,15 @@ restart: env ## replace the servers of this machine by new ones, without a gap
 	$(BIN)/python -m flows restart
 
 test: env-test ## run the tests (minutes)
-	$(BIN)/python -m pytest -m "not slow and not kubernetes and not compose"
+	$(BIN)/python -m pytest -m "not slow and not kubernetes and not compose" $(PYTEST_OPTIONS)
 
-test-slow: env-test ## run the slow tests: a delivery killed at many random moments
+test-slow: env-test ## run the slow tests: a delivery killed at many random moments, the benchmarks in small
 	$(BIN)/python -m pytest -m slow
+
+BENCHMARKS := quality training_speed serving_speed statistics_speed unchanged_run
+
+benchmarks: env-test ## print the tables of docs/benchmarks.md (half an hour)
+	for name in $(BENCHMARKS); do $(BIN)/python tests/benchmarks/$$name.py || exit; done
 
 lint: env-test ## check formatting, lint and types
 	$(BIN)/ruff format --check .
@@ -110,6 +115,6 @@ clean: ## remove the environment and caches; data, releases and production stay
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -not -path './data/*' -not -path './models/*' -prune -exec rm -rf {} +
 
-.PHONY: help env env-test deliver rollback status start stop restart test test-slow lint check format docs lock clean
+.PHONY: help env env-test deliver rollback status start stop restart test test-slow benchmarks lint check format docs lock clean
 
 include $(wildcard deployments/targets.mk)

@@ -75,6 +75,13 @@ def test_rollback_puts_the_version_before_back(delivered):
     assert (event["event"], event["version"], event["why"]) == ("rolled back", before, "a test")
 
 
+def test_the_report_and_the_log_are_taken_out(delivered, tmp_path):
+    """The documented commands copy the report of a version, and print the log of the runs."""
+    delivered.call("cp", "worker:/models/receipts/mnist/1-1/report.html", str(tmp_path))
+    assert "<html" in (tmp_path / "report.html").read_text()
+    assert "Flow run" in delivered.call("logs", "worker", "--no-log-prefix").stdout
+
+
 def test_production_comes_back_by_itself(delivered):
     """A server that dies is started again, and serves what its document wants."""
     before = delivered.served_version()

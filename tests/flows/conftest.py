@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,22 +51,14 @@ def data_root() -> Path:
     return ROOT / "build" / "test-data"
 
 
-@pytest.fixture(scope="session")
-def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Prefect server of this session."""
-    home = tmp_path_factory.mktemp("prefect")
+@contextmanager
+def prefect_server(home: Path, **environ: str) -> Iterator[str]:
+    """Run a Prefect server that keeps everything in a folder, its log as server.log; gives its address."""
     port = free_port()
-    environ = os.environ | {
-        "PREFECT_HOME": str(home),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_UI_ENABLED": "false",
-        # No test reads them, and their writers lock the database against the next flow run for seconds.
-        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED": "false",
-    }
+    told = os.environ | {"PREFECT_HOME": str(home), "PREFECT_SERVER_ANALYTICS_ENABLED": "false"} | environ
     log = (home / "server.log").open("wb")
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(command, env=environ, stdout=log, stderr=subprocess.STDOUT)
+    server = subprocess.Popen(command, env=told, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}/api"
     deadline = time.monotonic() + 400  # it makes its database, and other tests may hold both cores
     while True:
@@ -80,6 +73,19 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.send_signal(signal.SIGTERM)
     server.wait(30)
     log.close()
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Prefect server of this session."""
+    # No test reads them, and their writers lock the database against the next flow run for seconds.
+    unread = (
+        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED",
+    )
+    off = dict.fromkeys((*unread, "PREFECT_UI_ENABLED"), "false")
+    with prefect_server(tmp_path_factory.mktemp("prefect"), **off) as url:
+        yield url
 
 
 @dataclass
