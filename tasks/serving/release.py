@@ -56,6 +56,9 @@ class Loaded:
     since: float  # seconds since 1970
 
 
+_REMEDY = "deliver again or go back to another version"
+
+
 def find_folder(version: int, homes: Sequence[Path]) -> Path:
     """Give the first folder that holds the version."""
     for home in homes:
@@ -75,7 +78,7 @@ def load(version: int, folder: Path, runtime_name: str, runtime: Runtime) -> Loa
         raise Absent(f"{folder} is not a release: it has no {MANIFEST}")
     release = Release(folder)
     if missing := next((name for name in release.digests if not (folder / name).exists()), None):
-        raise Absent(f"{folder / missing} is missing from its release")
+        raise Absent(f"{folder / missing} is missing from its release; {_REMEDY}")
     release.verify()
     digest = digest_of(folder)
     signatures = {name: _signature(name, described) for name, described in release.signatures.items()}
