@@ -22,6 +22,7 @@ from tasks.store.token import TokenFile
 
 logger = logging.getLogger("tasks.serving")
 
+SWITCH_SECONDS = 0.0005
 PATIENCE_SECONDS = 5.0  # for a version that is not there yet, before a replacement gives up
 TAKEOVER_SECONDS = 15.0  # a server that hands nothing over closes its port at once, however long it drains
 
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     # A client can cause each of uvicorn's lines: bad requests must not fill the disk.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    # The event loop waits so long for the interpreter's lock whenever the thread of large requests has it.
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         asyncio.run(serve(options))
     except SlipwayError as error:
