@@ -38,13 +38,14 @@ from tasks.actor import actor
 from tasks.channels.rollout import bring_back
 from tasks.export import export
 from tasks.fetch import gather
-from tasks.judge import champion_of, judge
+from tasks.judge import judge, note_verdict, rivals_of
 from tasks.judging.receipt import Outcome
 from tasks.judging.verdict import load_verdict
 from tasks.observer import await_running
 from tasks.prepare import prepare
 from tasks.production import decision_against, look_at
 from tasks.promote import promote, refusal, standing
+from tasks.release.champions import champion_among, compared_on
 from tasks.report import report
 from tasks.stage import stage
 from tasks.steps import verdict_key
@@ -123,11 +124,12 @@ def deliver(
         if until == "exported":
             return done
 
-        champion, champion_digest = champion_of(place, version) if judging.champion else (None, None)
+        on = compared_on(dataset.digest, gathered.sets[gathered.primary].digest, data.limit)
+        rivals = rivals_of(place, version, on) if judging.champion else ()
+        champion = champion_among(rivals)
         judged_on = (
             release,
-            champion,
-            champion_digest,
+            rivals,
             dataset,
             gathered.sets,
             gathered.primary,
@@ -146,6 +148,7 @@ def deliver(
                 with sheltered():
                     place.backend.remove("stage")
 
+        note_verdict(place, version, release, verdict, champion, on)
         decided = load_verdict(place.store.folder(verdict))
         message = decided.message()
         against = decision_against(place, version, release.digest)

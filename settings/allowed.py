@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -23,6 +24,8 @@ def allowed(field: FieldInfo) -> str:
     if get_origin(kind) is Literal:
         return "one of " + ", ".join(str(choice) for choice in get_args(kind))
     if is_list(field):
+        if pattern := _pattern(get_args(get_args(kind)[0])):
+            return f"values of the form {pattern} with commas between, or [] for none"
         if any(isinstance(rule, MinLen) for rule in field.metadata):
             return "one or more names with commas between"
         return "names with commas between, or [] for none"
@@ -35,7 +38,7 @@ def allowed(field: FieldInfo) -> str:
         return ("a number" if bounded else "a finite number") + _bounds(field)
     if field.annotation is Path or Path in get_args(field.annotation):
         return A_FILE if A_FILE in field.metadata else "a folder"
-    pattern = next((rule.pattern for rule in field.metadata if getattr(rule, "pattern", None)), None)
+    pattern = _pattern(field.metadata)
     return f"text of the form {pattern}" if pattern else "a name"
 
 
@@ -93,6 +96,12 @@ def _finite(field: FieldInfo, value: Any) -> object:
     if field.annotation is float and not math.isfinite(float(value)):
         raise ValueError("not finite")
     return value
+
+
+def _pattern(rules: Iterable[Any]) -> str | None:
+    """Give the pattern among the rules of a text."""
+    inner = [rule for each in rules for rule in (each.metadata if isinstance(each, FieldInfo) else [each])]
+    return next((rule.pattern for rule in inner if getattr(rule, "pattern", None)), None)
 
 
 def _bounds(field: FieldInfo) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Bound = Annotated[str, Field(pattern=r"^[a-z0-9-]+=(0(\.[0-9]+)?|1(\.0+)?)$")]  # of a set: blank=0.99
 Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -31,6 +32,10 @@ class DataSettings(Stage):
         min_length=1,
         description="outlier sets in order of preference: the first that can be had is the primary one; "
         "where none is named, the default without the training set",
+    )
+    require_primary: bool = Field(
+        False,
+        description="end before training where the first outlier set cannot be had; else judge on the next",
     )
     made: tuple[str, ...] = Field(
         ("dimmed", "blank", "noise", "rotated", "mirrored"),
@@ -117,9 +122,16 @@ class ConceptSettings(Stage):
 class JudgingSettings(Stage):
     """What a candidate has to reach before it is promoted."""
 
-    min_accuracy: float = Field(0.98, ge=0, le=1, description="gate: lowest accuracy on the test images")
+    min_accuracy: float = Field(0.98, ge=0, le=1, description="gate: lowest accuracy on test images (0: off)")
     min_auroc: float = Field(
-        0.9995, ge=0, le=1, description="gate: lowest AUROC of the score against the primary outlier set"
+        0.9995,
+        ge=0,
+        le=1,
+        description="gate: lowest AUROC against the primary outlier set (0: off)",
+    )
+    min_auroc_by_set: tuple[Bound, ...] = Field(
+        (),
+        description="gate: lowest AUROC against single sets; of the primary one, in place of the one above",
     )
     trivial_detectors: bool = Field(
         True, description="gate: no trivial detector is surely better than the concept on the primary set"
@@ -141,7 +153,22 @@ class JudgingSettings(Stage):
             "which the export measures"
         ),
     )
-    champion: bool = Field(True, description="gate: not worse than production by more than the interval")
+    champion: bool = Field(
+        True,
+        description="gate: neither surely worse than production and the best of before, nor by a margin",
+    )
+    champion_margin: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how much lower the accuracy may be than theirs (0: as much as chance may do)",
+    )
+    champion_auroc_margin: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="how much lower the AUROC may be than theirs (0: as much as chance may do)",
+    )
     max_latency_ms: float = Field(
         0.0,
         ge=0,
@@ -150,6 +177,13 @@ class JudgingSettings(Stage):
             "another kind of machine judges anew"
         ),
     )
+
+    @property
+    def auroc_bounds(self) -> dict[str, float]:
+        """The lowest AUROC of each set that has one of its own."""
+        bounds = (bound.partition("=") for bound in self.min_auroc_by_set)
+        return {name: float(number) for name, _, number in bounds}
+
     confidence: Rate = Field(0.95, description="level of the intervals")
     bootstrap_rounds: int = Field(1_000, ge=10, le=100_000, description="rounds of the bootstrap")
     request_images: int = Field(250, ge=1, le=10_000, description="images in one request to the endpoint")

@@ -102,9 +102,19 @@ class Gathered:
 def gather(place: Workplace, data: DataSettings, timeline: Timeline) -> Gathered:
     """Bring all sets of a delivery into the store: the real ones at once, then those made from them.
 
-    The primary outlier set is the first of `data.outliers` that can be had; Surroundings where none can.
+    The primary outlier set is the first of `data.outliers` that can be had; Surroundings where none can, or
+    where it has to be the first of all.
     """
-    real = fetch_all(place, [data.train, *data.outliers], timeline, required={data.train})
+    wanted = data.outliers[0]
+    required = {data.train, wanted} if data.require_primary else {data.train}
+    try:
+        real = fetch_all(place, [data.train, *data.outliers], timeline, required=required)
+    except Unreachable as error:
+        if not data.require_primary or not str(error).startswith(f"{wanted}:"):
+            raise
+        raise Surroundings(
+            f"{error}; without {wanted} nothing is judged, since data.require_primary is on"
+        ) from error
     dataset = real.pop(data.train)
     if not real:
         raise Surroundings(
@@ -112,8 +122,8 @@ def gather(place: Workplace, data: DataSettings, timeline: Timeline) -> Gathered
             "without: put the published files of one into its folder, or name another in data.outliers"
         )
     primary = next(iter(real))
-    if primary != data.outliers[0]:
-        logger.warning("%s cannot be had here: %s is the primary outlier set", data.outliers[0], primary)
+    if primary != wanted:
+        logger.warning("%s cannot be had here: %s is the primary outlier set", wanted, primary)
     bases = {"nothing": None, "train": dataset, "outliers": real[primary]}
     made = fetch_all(
         place,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from prefect import task
@@ -11,6 +11,7 @@ from prefect import task
 from settings.hyperparameters import DataSettings, JudgingSettings, ServingSettings
 from tasks.caching import ArtifactPolicy
 from tasks.channels.client import Client
+from tasks.judging import comparison
 from tasks.judging.evidence import TEST, load_sets, make_case
 from tasks.judging.latency import measure_latency
 from tasks.judging.scores import Scores, load_scores, save_scores
@@ -18,6 +19,9 @@ from tasks.judging.scoring import score_sets
 from tasks.judging.verdict import load_verdict
 from tasks.machine import this_machine
 from tasks.models.loading import load_tensorflow
+from tasks.release import champions
+from tasks.release.champions import Rival
+from tasks.release.history import Statistic
 from tasks.release.reader import Release
 from tasks.steps import scores_key, verdict_key
 from tasks.stopping import should_stop
@@ -60,6 +64,48 @@ def champion_of(place: Workplace, version: int) -> tuple[int, str] | tuple[None,
     return (None, None)
 
 
+def rivals_of(place: Workplace, version: int, on: Mapping[str, str]) -> tuple[Rival, ...]:
+    """Give the versions that a version is compared with: the champion, and the best of before.
+
+    `on` is what their statistics have to be measured on, from `compared_on`.
+    """
+    champion, digest = champion_of(place, version)
+    return champions.rivals(
+        place.registry.history.events(),
+        version,
+        place.version_in_production(),
+        (champion, digest) if champion and digest else None,
+        on,
+        place.registry.versions(),
+    )
+
+
+def note_verdict(
+    place: Workplace,
+    version: int,
+    release: Artifact,
+    verdict: Artifact,
+    champion: int | None,
+    on: Mapping[str, str],
+) -> None:
+    """Add a verdict to the history, with what later candidates are compared by, unless it is there."""
+    history = place.registry.history
+    judged = history.last("judged", version)
+    if judged is not None and judged.verdict == verdict.digest:
+        return
+    decided = load_verdict(place.store.folder(verdict))
+    statistics = {name: Statistic(value=value, on=on[name]) for name, value in decided.statistics().items()}
+    history.append(
+        "judged",
+        version,
+        release.digest,
+        decided.message(),
+        champion=champion,
+        verdict=verdict.digest,
+        statistics=statistics,
+    )
+
+
 @task(
     name="judge",
     task_run_name="judge",
@@ -71,8 +117,7 @@ def judge(
     place: Workplace,
     version: int,
     release: Artifact,
-    champion: int | None,
-    champion_digest: str | None,
+    rivals: Sequence[Rival],
     dataset: Artifact,
     sets: Mapping[str, Artifact],
     primary: str,
@@ -83,7 +128,7 @@ def judge(
     """Give the verdict on a release."""
     from tasks.judging.verdict import judge as reach_verdict
 
-    key = verdict_key(release, champion, champion_digest, dataset, sets, primary, data, judging, serving)
+    key = verdict_key(release, rivals, dataset, sets, primary, data, judging, serving)
     tested = place.store.folder(dataset)
     images = load_sets(tested, {name: place.store.folder(sets[name]) for name in sets}, limit=data.limit)
 
@@ -126,11 +171,12 @@ def judge(
         case = make_case(
             described,
             candidate=candidate,
-            champion=scored(champion, champion_digest) if champion and champion_digest else None,
+            rivals=[comparison.Rival(scored(rival.version, rival.digest), rival.roles) for rival in rivals],
             digest=release.digest,
             dataset=tested,
             sets=images,
             primary=primary,
+            wanted=data.outliers[0],
             held_out=data.held_out,
             limit=data.limit,
             latency=latency,
@@ -138,7 +184,4 @@ def judge(
         )
         reach_verdict(folder, case, judging, should_stop=should_stop)
 
-    verdict = place.store.make("verdict", key, work)
-    message = load_verdict(place.store.folder(verdict)).message()
-    place.registry.history.append("judged", version, release.digest, message, champion=champion)
-    return verdict
+    return place.store.make("verdict", key, work)

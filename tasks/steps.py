@@ -6,7 +6,7 @@ names of its task's parameters (tasks/caching.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -20,6 +20,7 @@ from settings.hyperparameters import (
 )
 from tasks.machine import this_machine
 from tasks.models.fields import CLASSIFIER_KEY_FIELDS, CONCEPT_KEY_FIELDS
+from tasks.release.champions import Rival
 from tasks.store.artifacts import Artifact
 from tasks.store.code import code_digests
 from tasks.store.keys import Key, make_key
@@ -127,8 +128,7 @@ def scores_key(
 
 def verdict_key(
     release: Artifact,
-    champion: int | None,
-    champion_digest: str | None,
+    rivals: Sequence[Rival],
     dataset: Artifact,
     sets: Mapping[str, Artifact],
     primary: str,
@@ -136,16 +136,18 @@ def verdict_key(
     judging: JudgingSettings,
     serving: ServingSettings,
 ) -> Key:
-    """Key of the verdict on a release: what was measured, against which champion, and what is required.
+    """Key of the verdict on a release: what was measured, beside which versions, and what is required.
 
     Where a latency is required, the machine that measures it is part of what was measured.
     """
-    inputs = {"release": release.digest, "champion": champion_digest or "none", "dataset": dataset.digest}
+    inputs = {"release": release.digest, "dataset": dataset.digest}
+    inputs |= {f"rival {rival.version}": rival.digest for rival in rivals}
+    roles = {rival.version: dict(rival.roles) for rival in rivals}
     every = [name for name in JudgingSettings.model_fields if name != "request_images"]
     return make_key(
         modules=CODE["verdict"],
         inputs=inputs | {f"set {name}": sets[name].digest for name in sets},
-        settings={"champion": champion, "primary": primary}
+        settings={"primary": primary, "wanted": data.outliers[0], "rivals": roles}
         | ({"machine": this_machine()} if judging.max_latency_ms > 0 else {})
         | used("data", data, "held_out", "limit")
         | used("judging", judging, *every)

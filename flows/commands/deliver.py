@@ -64,7 +64,7 @@ def say(delivered: Delivered, token_file: Path | None) -> None:
     if delivered.receipt is not None:
         folder = shortened(delivered.receipt)
         receipt = read_json(delivered.receipt / RECEIPT)
-        lines += [gates_table(receipt["gates"], colour=wants_colour(out, os.environ)), ""]
+        lines += [gates_table(receipt, colour=wants_colour(out, os.environ)), ""]
         lines += [f"receipt  {folder}/{RECEIPT}", f"report   {folder}/report.html", ""]
     if delivered.production_url:
         ask = f"{delivered.production_url}/v1/models/{delivered.name}:predict"

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from settings.errors import WrongInput
+from tasks.judging.comparison import Rival
 from tasks.judging.latency import Latency
 from tasks.judging.scores import Scores, SetScores
 from tasks.release.parity import Answers
@@ -36,11 +37,11 @@ class Case:
     """
 
     candidate: Scores
-    champion: Scores | None  # what the version in production answered for the same sets
-    champion_version: int | None  # its number; None with champion
+    rivals: tuple[Rival, ...]  # what it is compared with, which answered the same sets
     sets: Mapping[str, Images]  # uint8 (N, 28, 28) by name
     test: str  # which of the sets holds the test images
     primary: str  # which of the sets holds the primary outliers
+    wanted: str  # which set was to hold them, and does where it could be had
     test_labels: NDArray[np.integer[Any]]  # (N,)
     train_images: Images  # those that the networks learnt from
     references: References
@@ -56,13 +57,11 @@ class Case:
                 f"test set {self.test!r} and primary outlier set {self.primary!r} have to be two of the sets "
                 f"that were scored: {', '.join(self.sets)}"
             )
-        if (self.champion is None) != (self.champion_version is None):
-            raise WrongInput("a champion needs its answers and its version, or neither")
         if len(self.test_labels) != len(self.sets[self.test]):
             raise WrongInput(
                 f"{self.test} has {len(self.sets[self.test])} test images and {len(self.test_labels)} labels"
             )
-        for scores in filter(None, (self.candidate, self.champion)):
+        for scores in (self.candidate, *(rival.scores for rival in self.rivals)):
             for name, images in self.sets.items():
                 answered = len(scores.sets.get(name, ()))
                 if answered != len(images) or not answered:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tasks.datasets.pixels import scale
 from tasks.datasets.selection import tested_images, training_images
 from tasks.judging.case import Case, References
+from tasks.judging.comparison import Rival
 from tasks.judging.latency import Latency
 from tasks.judging.scores import Scores
 from tasks.release.inprocess import run_litert, run_saved_model
@@ -29,11 +30,12 @@ def make_case(
     release: Release,
     *,
     candidate: Scores,
-    champion: Scores | None,
+    rivals: Sequence[Rival],
     digest: str,
     dataset: Path,
     sets: Mapping[str, NDArray[np.uint8]],
     primary: str,
+    wanted: str,
     held_out: int,
     limit: int,
     latency: tuple[Latency, ...],
@@ -41,17 +43,18 @@ def make_case(
 ) -> Case:
     """Give the case of a release; it answers the test images and the primary outliers in this process.
 
-    `digest` is the release's, `sets` come from `load_sets`, `held_out` and `limit` are as it was trained,
-    `latency` was measured on `machine`.
+    `digest` is the release's, `sets` come from `load_sets`, `wanted` is the set that was to be primary,
+    `held_out` and `limit` are as it was trained, `latency` was measured on
+    `machine`.
     """
     compared = {name: scale(sets[name]) for name in (TEST, primary)}  # float32 (N, 28, 28)
     return Case(
         candidate=candidate,
-        champion=champion,
-        champion_version=champion.version if champion is not None else None,
+        rivals=tuple(rivals),
         sets=sets,
         test=TEST,
         primary=primary,
+        wanted=wanted,
         test_labels=tested_images(dataset, limit=limit).known_labels(),
         train_images=training_images(dataset, held_out=held_out, limit=limit).images,
         references=References(

@@ -1,9 +1,9 @@
-"""Measures a case: accuracy, detectors on every set, the champion, parity."""
+"""Measures a case: accuracy, detectors on every set, the rivals, parity."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from tasks.judging import measures
 from tasks.judging.baselines import fit_principal_components
 from tasks.judging.bootstrap import Rounds, accuracy_difference, bootstrap, difference
 from tasks.judging.case import Case
+from tasks.judging.comparison import Comparison, Rival, margin
 from tasks.judging.leak import count_leaked
 from tasks.judging.statistics import Estimate, ScoreArray, wilson
 from tasks.release.parity import Answers, Parity, compare
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from settings.hyperparameters import JudgingSettings
 
 logger = logging.getLogger(__name__)
-
-CHAMPION = "champion"
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Measurement:
     flagged: Mapping[str, Estimate]  # by set: the share out of distribution
     separations: Mapping[str, Mapping[str, Rounds]]  # by outlier set and detector
     advantages: Mapping[str, Estimate]  # by trivial detector: AUROC above the concept's, on the primary set
-    against_champion: Mapping[str, Estimate]  # accuracy and AUROC above the champion's; empty without one
+    comparisons: tuple[Comparison, ...]  # with each rival, in each statistic in which it counts
     endpoint: Mapping[str, Parity]  # by set: the endpoint and the SavedModel
     litert: Mapping[str, Parity]  # by set: the LiteRT file and the SavedModel
 
@@ -73,7 +72,7 @@ def measure(case: Case, settings: JudgingSettings, should_stop: Callable[[], boo
         advantages={
             name: difference(primary[name], concept, "auroc", confidence) for name in measures.TRIVIAL
         },
-        against_champion=_against_champion(case, primary, correct, settings),
+        comparisons=tuple(_compare_with_rivals(case, primary, correct, settings)),
         endpoint=_compare(endpoint, case, settings.parity_rtol),
         litert=_compare(case.references.litert, case, settings.parity_rtol),
     )
@@ -82,13 +81,13 @@ def measure(case: Case, settings: JudgingSettings, should_stop: Callable[[], boo
 def _separate(
     case: Case, settings: JudgingSettings, should_stop: Callable[[], bool]
 ) -> dict[str, dict[str, Rounds]]:
-    """Give the rounds of every detector against every outlier set; the champion's on the primary one too."""
+    """Give the rounds of every detector against every outlier set; the rivals' on the primary one too."""
     components = fit_principal_components(case.train_images)
 
     def scores_of(name: str) -> dict[str, ScoreArray]:
         scores = measures.detector_scores(case.candidate.sets[name], case.sets[name], components)
-        if case.champion is not None:
-            scores[CHAMPION] = case.champion.sets[name].score
+        if name in (case.test, case.primary):
+            scores |= {detector_of(rival): rival.scores.sets[name].score for rival in case.rivals}
         return scores
 
     inliers = scores_of(case.test)
@@ -97,8 +96,6 @@ def _separate(
         if should_stop():
             raise Stopped("stopped while the model was judged; nothing was promoted")
         outliers = scores_of(name)
-        if name != case.primary:
-            outliers.pop(CHAMPION, None)
         separations[name] = bootstrap(
             {detector: inliers[detector] for detector in outliers},
             outliers,
@@ -110,21 +107,34 @@ def _separate(
     return separations
 
 
-def _against_champion(
+def detector_of(rival: Rival) -> str:
+    """Give the name of a rival's concept among the detectors."""
+    return f"version {rival.scores.version}"
+
+
+def _compare_with_rivals(
     case: Case, primary: Mapping[str, Rounds], correct: NDArray[np.bool_], settings: JudgingSettings
-) -> dict[str, Estimate]:
-    if case.champion is None:
-        return {}
-    return {
-        "accuracy": accuracy_difference(
-            correct,
-            case.champion.sets[case.test].class_ids == case.test_labels,
-            rounds=settings.bootstrap_rounds,
-            seed=settings.seed,
-            confidence=settings.confidence,
-        ),
-        "auroc": difference(primary[measures.CONCEPT], primary[CHAMPION], "auroc", settings.confidence),
-    }
+) -> Iterator[Comparison]:
+    confidence = settings.confidence
+    for rival in case.rivals:
+        for statistic, role in rival.roles.items():
+            if statistic == "accuracy":
+                right = rival.scores.sets[case.test].class_ids == case.test_labels
+                value, images, wanted = float(right.mean()), len(right), settings.champion_margin
+                found = accuracy_difference(
+                    correct,
+                    right,
+                    rounds=settings.bootstrap_rounds,
+                    seed=settings.seed,
+                    confidence=confidence,
+                )
+            else:
+                rounds = primary[detector_of(rival)]
+                value, wanted = rounds.measured.auroc, settings.champion_auroc_margin
+                images = min(len(case.sets[case.test]), len(case.sets[case.primary]))
+                found = difference(primary[measures.CONCEPT], rounds, "auroc", confidence)
+            allowed = margin(value, images, confidence=confidence, wanted=wanted)
+            yield Comparison(statistic, rival.scores.version, role, found, allowed)
 
 
 def _compare(answers: Mapping[str, Answers], case: Case, rtol: float) -> dict[str, Parity]:

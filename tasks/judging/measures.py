@@ -25,6 +25,15 @@ BINS = 60
 LOGARITHMIC_FROM = 20.0
 
 
+def judged_against(verdict: Mapping[str, Any]) -> str:
+    """Say which outliers a verdict or receipt looks at, and which were wanted."""
+    primary = verdict["primary"]
+    said = f"judged against {primary['set']}"
+    if primary["set"] == primary["wanted"]:
+        return said
+    return f"{said}; {primary['wanted']} was wanted and could not be had"
+
+
 def detector_scores(
     answered: SetScores, images: NDArray[np.uint8], components: PrincipalComponents
 ) -> dict[str, ScoreArray]:

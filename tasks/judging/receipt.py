@@ -13,7 +13,7 @@ Outcome = Literal["promoted", "refused", "judged", "forced", "taken back", "over
 """What came of a judging; taken back: an operator had decided against the version, overtaken: meanwhile."""
 
 # What only the page draws stays in the verdict.
-LEFT_OUT = ("gates", "passed", "release", "champion", "histograms", "pictures")
+LEFT_OUT = ("gates", "passed", "counts", "primary", "release", "compared", "histograms", "pictures")
 
 
 def write_receipt(
@@ -49,9 +49,11 @@ def write_receipt(
         "at": at,
         "outcome": outcome,
         "forced_by": forced_by,
+        "primary": verdict["primary"],
         "passed": verdict["passed"],
+        "counts": verdict["counts"],
         "gates": verdict["gates"],
-        "champion": verdict["champion"],
+        "compared": verdict["compared"],
         "metrics": {key: value for key, value in verdict.items() if key not in LEFT_OUT},
         "datasets": [dict(each) for each in datasets],
         "stages": [dict(each) for each in stages],

@@ -130,9 +130,10 @@ def fpr_at_95_tpr(inliers: ScoreArray, outliers: ScoreArray) -> float:
     return Ranking(inliers, outliers).measure().fpr95
 
 
-def wilson(successes: int, total: int, confidence: float) -> Estimate:
+def wilson(successes: float, total: int, confidence: float) -> Estimate:
     """Give a share with its score interval (Wilson, 1927), which stays within 0..1 and holds at 0 and 1.
 
+    The successes need not be a whole number, for what is no share but varies as one does at most.
     Raises ValueError when total is not positive.
     """
     if total <= 0:

@@ -13,6 +13,7 @@ from tasks.judging import gates, measures, pictures
 from tasks.judging.case import Case
 from tasks.judging.gates import Gate
 from tasks.judging.measurement import Measurement, measure
+from tasks.judging.measures import judged_against
 
 if TYPE_CHECKING:
     from settings.hyperparameters import JudgingSettings
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 VERDICT = "verdict.json"
+PRIMARY = "primary outliers"  # the role of the set that the gates look at
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,37 @@ class Verdict:
 
     @property
     def passed(self) -> bool:
-        """Whether no gate failed."""
-        return not self.failed_gates
+        """Whether no gate failed, and at least one of quality judged the candidate."""
+        return not self.failed_gates and any(gate.judged for gate in self.quality_gates)
+
+    @property
+    def quality_gates(self) -> tuple[Gate, ...]:
+        """The gates that say what a model is good for."""
+        return tuple(gate for gate in self.gates if gate.name in gates.QUALITY)
 
     @property
     def failed_gates(self) -> tuple[Gate, ...]:
         """The gates that failed, in the order of the table."""
-        return tuple(gate for gate in self.gates if not gate.passed)
+        return tuple(gate for gate in self.gates if gate.failed)
+
+    def statistics(self) -> dict[str, float]:
+        """Give what candidates are compared by; nothing where answers were not finite."""
+        if "detectors" not in self.content:
+            return {}
+        primary = next(n for n, facts in self.content["sets"].items() if facts["role"] == PRIMARY)
+        return {
+            "accuracy": self.content["accuracy"]["value"],
+            "auroc": self.content["detectors"][primary][measures.CONCEPT]["auroc"]["value"],
+        }
 
     def message(self) -> str:
-        """Give one line: each failed gate, measured against required."""
-        if self.passed:
-            return f"all {len(self.gates)} gates passed"
-        return "; ".join(gate.line for gate in self.failed_gates)
+        """Give one line: each failed gate, measured against required; else how many passed, and were off."""
+        if self.failed_gates:
+            return "; ".join(gate.line for gate in self.failed_gates)
+        if not self.passed:
+            without = ", ".join(f"{gate.name} {gate.state}" for gate in self.quality_gates)
+            return f"no gate of quality judged it ({without}): switch one on, or promote it with --force"
+        return gates.summary(self.gates)
 
 
 def judge(
@@ -55,9 +75,9 @@ def judge(
 ) -> Verdict:
     """Measure a case, hold it against the gates, and write verdict.json and its images into the folder."""
     finite = gates.finite(case.candidate.sets)
-    if not finite.passed:
-        content = {"release": dict(case.release), "threshold": case.threshold, "champion": None}
-        return _write(folder, (finite,), content)
+    if finite.failed:
+        content = {"release": dict(case.release), "threshold": case.threshold, "compared": []}
+        return _write(folder, case, (finite,), content)
     measured = measure(case, settings, should_stop)
     rows = (
         pictures.worst_mistakes(case.sets[case.test], case.test_labels, case.answered),
@@ -68,30 +88,35 @@ def judge(
         row.save(folder)
     pictured = {row.name: row.facts for row in rows}
     figures = {**_figures(case, measured, settings), "pictures": pictured}
-    return _write(folder, (finite, *decide(case, measured, settings)), figures)
+    return _write(folder, case, (finite, *decide(case, measured, settings)), figures)
 
 
-def _write(folder: Path, decided: tuple[Gate, ...], figures: Mapping[str, Any]) -> Verdict:
+def _write(folder: Path, case: Case, decided: tuple[Gate, ...], figures: Mapping[str, Any]) -> Verdict:
     """Write verdict.json, and give the verdict."""
     content = {
-        "passed": all(gate.passed for gate in decided),
+        "primary": {"set": case.primary, "wanted": case.wanted},
+        "passed": Verdict(decided, {}).passed,
+        "counts": gates.counts(decided),
         "gates": [gate.as_json() for gate in decided],
         **figures,
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / VERDICT).write_text(text + "\n", encoding="utf-8")
     verdict = Verdict(decided, content)
-    logger.info("verdict: %s", verdict.message())
+    logger.info("verdict: %s; %s", verdict.message(), judged_against(content))
     return verdict
 
 
 def decide(case: Case, measured: Measurement, settings: JudgingSettings) -> tuple[Gate, ...]:
     """Give every gate but the first, in the order of the table."""
-    concept = measured.separations[case.primary][measures.CONCEPT]
+    aurocs = {
+        name: detectors[measures.CONCEPT].estimate("auroc", settings.confidence)
+        for name, detectors in measured.separations.items()
+    }
     return (
         gates.leak(measured.leaked, len(case.test_labels)),
         gates.accuracy(measured.accuracy, settings.min_accuracy),
-        gates.auroc(concept.estimate("auroc", settings.confidence), case.primary, settings.min_auroc),
+        gates.auroc(aurocs, case.primary, settings.min_auroc, settings.auroc_bounds),
         gates.trivial_detectors(measured.advantages, on=settings.trivial_detectors),
         gates.flagged_share(
             measured.flagged[case.test],
@@ -101,11 +126,7 @@ def decide(case: Case, measured: Measurement, settings: JudgingSettings) -> tupl
         ),
         gates.endpoint_parity(measured.endpoint, settings.parity_rtol),
         gates.litert_parity(measured.litert, settings.parity_rtol),
-        gates.champion(
-            measured.against_champion,
-            case.champion_version,
-            on=settings.champion,
-        ),
+        gates.champion(measured.comparisons, on=settings.champion),
         gates.latency(case.latency, case.machine, settings.max_latency_ms),
     )
 
@@ -118,11 +139,7 @@ def load_verdict(folder: Path) -> Verdict:
 
 def _figures(case: Case, measured: Measurement, settings: JudgingSettings) -> dict[str, Any]:
     """Give all that was measured as JSON."""
-    champion = None
-    if case.champion is not None:
-        differences = {name: asdict(each) for name, each in measured.against_champion.items()}
-        champion = {"version": case.champion_version, "differences": differences}
-    roles = {case.test: "test", case.primary: "primary outliers"}
+    roles = {case.test: "test", case.primary: PRIMARY}
     return {
         "release": dict(case.release),
         "threshold": case.threshold,
@@ -138,7 +155,7 @@ def _figures(case: Case, measured: Measurement, settings: JudgingSettings) -> di
         "classes": measures.per_class(measured.confusion, settings.confidence),
         "confusion": measured.confusion.tolist(),
         "detectors": measured.separations_json(settings.confidence),
-        "champion": champion,
+        "compared": [each.as_json() for each in measured.comparisons],
         "latency": [asdict(latency) for latency in case.latency],
         "machine": case.machine,
         "intervals": {

@@ -6,6 +6,7 @@ import json
 import os
 import pwd
 import socket
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +16,15 @@ from pydantic import BaseModel, ConfigDict
 from tasks.store.lock import model_lock
 
 EventName = Literal["exported", "staged", "judged", "promoted", "rolled back"]
+
+
+class Statistic(BaseModel):
+    """What a judging measured of a version, and a digest of what it was measured on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: float
+    on: str
 
 
 class Event(BaseModel):
@@ -31,6 +41,8 @@ class Event(BaseModel):
     champion: int | None = None  # judged and promoted: the version that was in production
     forced: bool = False  # promoted in spite of a failed gate, or of an operator who had taken it back
     left: int | None = None  # rolled back: the version that production served until then
+    verdict: str | None = None  # judged: the digest of the verdict
+    statistics: Mapping[str, Statistic] | None = None  # judged: by name, as the champion's gate compares them
 
 
 class History:
@@ -90,26 +102,31 @@ class History:
         return {event.version for event in self.events() if event.event in ("promoted", "rolled back")}
 
     def taken_back(self) -> dict[str, Event]:
-        """Give the rollback that took a release out of production for good, by the digest of the release.
-
-        It takes back the version that was served, and those that were promoted after the one it went back to.
-        The next promotion of the release, or a rollback to it, lifts that.
-        """
-        stack: list[int] = []
-        digests: dict[int, str] = {}
-        taken: dict[str, Event] = {}
-        for event in self.events():
-            digests[event.version] = event.digest
-            stack, gone = after(stack, event)
-            taken |= {digests[version]: event for version in gone if version in digests}
-            if event.event in ("promoted", "rolled back"):
-                taken.pop(event.digest, None)
-        return taken
+        """Give the rollback that took a release out of production for good: see `taken_back`."""
+        return taken_back(self.events())
 
     def last(self, event: EventName, version: int) -> Event | None:
         """Give the newest event of that name of a version."""
         found = [entry for entry in self.events() if (entry.event, entry.version) == (event, version)]
         return found[-1] if found else None
+
+
+def taken_back(events: Sequence[Event]) -> dict[str, Event]:
+    """Give the rollback that took a release out of production for good, by the digest of the release.
+
+    It takes back the version that was served, and those that were promoted after the one it went back to.
+    The next promotion of the release, or a rollback to it, lifts that.
+    """
+    stack: list[int] = []
+    digests: dict[int, str] = {}
+    taken: dict[str, Event] = {}
+    for event in events:
+        digests[event.version] = event.digest
+        stack, gone = after(stack, event)
+        taken |= {digests[version]: event for version in gone if version in digests}
+        if event.event in ("promoted", "rolled back"):
+            taken.pop(event.digest, None)
+    return taken
 
 
 def after(stack: list[int], event: Event) -> tuple[list[int], set[int]]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tasks.judging.gates import Gate, State, held, summary
+from tasks.judging.measures import judged_against
 from tasks.reporting import figures
 from tasks.reporting.markup import Content, Markup, join, table, tag
 from tasks.reporting.style import STYLE
@@ -66,21 +68,19 @@ def render(receipt: Json, verdict: Json, verdict_folder: Path) -> str:
 
 
 def _header(title: str, receipt: Json) -> Markup:
-    failed = [gate["name"] for gate in receipt["gates"] if not gate["passed"]]
-    count = len(receipt["gates"])
+    gates = [Gate.from_json(gate) for gate in receipt["gates"]]
+    failed = [gate.name for gate in gates if gate.failed]
     by = f" by {receipt['forced_by']}" if receipt["forced_by"] else ""
-    told = (
-        f"{len(failed)} of {count} gates failed: {', '.join(failed)}."
-        if failed
-        else f"All {count} gates passed."
-    )
-    good = not failed and receipt["outcome"] in ("promoted", "judged", "forced")
-    champion = receipt["champion"]
-    against = (
-        f"Compared with version {champion['version']}."
-        if champion
-        else "There was no champion to compare with."
-    )
+    told = f"{summary(gates)}."
+    if failed:
+        told = f"{len(failed)} of {len(gates)} gates failed: {', '.join(failed)} ({summary(gates)})."
+    elif not receipt["passed"]:
+        told = f"No gate of quality judged it ({summary(gates)})."
+    good = receipt["passed"] and receipt["outcome"] in ("promoted", "judged", "forced")
+    rivals = {each["version"]: each["role"] for each in receipt["compared"]}
+    against = "There was no version to compare with."
+    if rivals:
+        against = f"Compared with version {' and version '.join(map(str, rivals))}."
     return tag(
         "header",
         tag("h1", title),
@@ -90,6 +90,7 @@ def _header(title: str, receipt: Json) -> Markup:
             tag("code", receipt["release"]["digest"]),
             class_="muted",
         ),
+        tag("p", f"{judged_against(receipt).capitalize()}."),
         tag(
             "div",
             tag("p", tag("strong", OUTCOMES[receipt["outcome"]] + by)),
@@ -100,20 +101,25 @@ def _header(title: str, receipt: Json) -> Markup:
 
 
 def _gates(gates: Sequence[Json]) -> Markup:
-    rows = [
-        (
-            gate["name"],
-            _gate_verdict(gate),
-            tag("td", gate["shown"], class_="figure"),
-            tag("td", gate["required"], class_="figure"),
-            tag("td", gate["detail"], class_="detail"),
-        )
-        for gate in gates
-    ]
+    rows: list[Sequence[Content]] = []
+    for gate in map(Gate.from_json, gates):
+        rows.append(_gate(gate.name, gate.state, gate.shown, gate.required, gate.detail))
+        rows += [_gate(each.name, held(each.passed), each.shown, each.required, "") for each in gate.parts]
     return table(
         ("gate", "verdict", "measured", "required", "detail"),
         rows,
         "What was measured against what is required",
+    )
+
+
+def _gate(name: str, state: State, shown: str, required: str, detail: str) -> Sequence[Content]:
+    words = {"passed": "verdict good", "failed": "verdict bad"}
+    return (
+        name,
+        tag("td", state, class_=words.get(state, "muted")),
+        tag("td", shown, class_="figure"),
+        tag("td", required, class_="figure"),
+        tag("td", detail, class_="detail"),
     )
 
 
@@ -172,11 +178,3 @@ def _value(value: Any) -> str:
 
 def _section(title: str, content: Markup) -> Markup:
     return tag("section", tag("h2", title), content)
-
-
-def _gate_verdict(gate: Json) -> Markup:
-    if gate["required"] == "off":
-        return tag("td", "off", class_="muted")
-    if gate["passed"]:
-        return tag("td", "passed", class_="verdict good")
-    return tag("td", "failed", class_="verdict bad")

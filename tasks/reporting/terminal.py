@@ -6,6 +6,9 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
+from tasks.judging.gates import Gate, Part, State, held, summary
+from tasks.judging.measures import judged_against
+
 WIDTH = 100
 GREEN, RED, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
 ASCII = str.maketrans(
@@ -15,17 +18,33 @@ ASCII = str.maketrans(
 Json = Mapping[str, Any]
 
 
-def gates_table(gates: Sequence[Json], *, colour: bool = False) -> str:
-    """Give the gates of a receipt as lines of at most 100 columns; the detail of a failed gate follows it."""
+def gates_table(receipt: Json, *, colour: bool = False) -> str:
+    """Give the gates of a receipt as lines of at most 100 columns, between what it judged on and the counts.
+
+    The parts of a gate follow it, and the detail of a failed one that has none.
+    """
+    gates = [Gate.from_json(gate) for gate in receipt["gates"]]
     heads = ("gate", "measured", "required")
-    rows = [(gate["name"], gate["shown"], gate["required"]) for gate in gates]
+    rows = [(gate.name, gate.shown, gate.required) for gate in gates]
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    lines = [_row(heads, widths), "─" * min(WIDTH, sum(widths) + 2 * len(widths) + len("passed"))]
+    lines = [_row(heads, widths), "─" * min(WIDTH, sum(widths) + 2 * len(widths) + len("not applicable"))]
     for gate, row in zip(gates, rows, strict=True):
-        lines.append(f"{_row(row, widths)}  {_verdict(gate, colour)}")
-        if not gate["passed"] and gate["detail"]:
-            lines += textwrap.wrap(gate["detail"], WIDTH, initial_indent="    ", subsequent_indent="    ")
-    return "\n".join(lines)
+        lines.append(f"{_row(row, widths)}  {_verdict(gate.state, colour)}")
+        if gate.parts:
+            lines += _parts(gate.parts, colour)
+        elif gate.failed and gate.detail:
+            lines += textwrap.wrap(gate.detail, WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join([judged_against(receipt), "", *lines, "", summary(gates)])
+
+
+def _parts(parts: Sequence[Part], colour: bool) -> list[str]:
+    """Give the parts of a gate, below each other."""
+    cells = [(part.name, part.shown, part.required) for part in parts]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        f"  {_row(row, widths)}  {_verdict(held(part.passed), colour)}"
+        for part, row in zip(parts, cells, strict=True)
+    ]
 
 
 def stages_table(stages: Sequence[Json]) -> str:
@@ -62,10 +81,14 @@ def _right_aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join((_row(others, widths[:-1]), last.rjust(widths[-1])))
 
 
-def _verdict(gate: Json, colour: bool) -> str:
-    if gate["required"] == "off":
-        return "off"
-    return _painted("passed", GREEN, colour) if gate["passed"] else _painted("FAILED", BOLD + RED, colour)
+def _verdict(state: State, colour: bool) -> str:
+    match state:
+        case "passed":
+            return _painted(state, GREEN, colour)
+        case "failed":
+            return _painted("FAILED", BOLD + RED, colour)
+        case _:
+            return state
 
 
 def _painted(text: str, code: str, colour: bool) -> str:

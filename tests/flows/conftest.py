@@ -29,7 +29,6 @@ SMALL = {
     "judging": {
         "min_accuracy": 0.8,
         "min_auroc": 0.9,
-        "trivial_detectors": False,
         "min_flagged_ratio": 0.1,
         "max_flagged_ratio": 10.0,
         "bootstrap_rounds": 50,

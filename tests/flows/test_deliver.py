@@ -25,8 +25,12 @@ def test_first_delivery(place):
     assert place.events() == [("exported", 1), ("staged", 1), ("judged", 1), ("promoted", 1)]
     receipt = json.loads((done.receipt / "receipt.json").read_text())
     assert receipt["outcome"] == "promoted"
-    assert receipt["champion"] is None
-    assert all(gate["passed"] for gate in receipt["gates"])
+    assert receipt["compared"] == []
+    states = {gate["name"]: gate["state"] for gate in receipt["gates"]}
+    assert states.pop("champion") == "not applicable"
+    assert states.pop("latency") == "off"
+    assert set(states.values()) == {"passed"}
+    assert receipt["counts"] == {"passed": 8, "failed": 0, "off": 1, "not applicable": 1}
     assert [each["name"] for each in receipt["datasets"]] == ["mnist", "fashion-mnist", "blank"]
     manifest = json.loads((place.models / "mnist" / "1" / MANIFEST).read_bytes())
     assert manifest["dataset"] == {

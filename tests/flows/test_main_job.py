@@ -50,7 +50,7 @@ def test_from_nothing_to_production(first, home):
     measured = {gate["name"]: gate for gate in receipt["gates"]}
     assert measured["accuracy"]["measured"] >= 0.98
     assert measured["auroc"]["measured"] >= 0.9995
-    assert all(gate["passed"] for gate in receipt["gates"])
+    assert receipt["passed"] is True
     assert measured["champion"]["measured"] is None  # there is none yet
     (line,) = re.findall(r"^ask it +(curl .+)$", first.stdout, re.MULTILINE)
     _, _, file, url = shlex.split(line)

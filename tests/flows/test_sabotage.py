@@ -108,6 +108,8 @@ SABOTAGES = [
     Sabotage("concept from N(0, 1)", "auroc", {"concept": {"initial_weights": "normal"}}),
     Sabotage("a constant score", "auroc", NEW, patch=score_everything_the_same),
     Sabotage("a score that is not a number", "finite", NEW, patch=score_blank_images_as_nan),
+    Sabotage("a concept that knows less than its mean", "trivial-detectors", {"concept": {"steps": 20}}),
+    Sabotage("fewer steps than the champion", "champion", {"classifier": {"steps": 60}}),
     Sabotage("a threshold of zero", "flagged-share", NEW, patch=set_the_threshold_to_zero),
     Sabotage("LiteRT of other weights", "litert-parity", NEW, patch=convert_other_weights),
     Sabotage("logits off by a thousandth", "endpoint-parity", NEW, patch=answer_slightly_otherwise),
@@ -132,6 +134,27 @@ def test_sabotage_is_seen_at_its_gate(sabotage, delivered, monkeypatch, tmp_path
     receipt = json.loads((failed.value.outcome.receipt / "receipt.json").read_bytes())
     assert receipt["outcome"] == "refused"
     assert (failed.value.outcome.receipt / "report.html").is_file()
+
+
+def test_every_gate_has_a_sabotage(delivered):
+    """A gate that no delivery was seen to fail at is not known to work."""
+    receipt = json.loads((delivered.models / "receipts" / "mnist" / "1-1" / "receipt.json").read_bytes())
+    assert {gate["name"] for gate in receipt["gates"]} == {sabotage.gate for sabotage in SABOTAGES}
+
+
+def test_what_no_gate_of_quality_judged_is_promoted_by_force_alone(delivered):
+    """A model of one step passes the gates that are left when those of quality are off, and stays out."""
+    unjudged = {
+        "classifier": {"steps": 1},
+        "judging": {"min_accuracy": 0, "min_auroc": 0, "trivial_detectors": False, "champion": False},
+    }
+    with pytest.raises(GateFailed, match="2 is not promoted: no gate of quality judged it") as failed:
+        delivered.deliver(**unjudged)
+    assert delivered.served_version() == 1
+    receipt = json.loads((failed.value.outcome.receipt / "receipt.json").read_bytes())
+    assert (receipt["outcome"], receipt["passed"], receipt["counts"]["failed"]) == ("refused", False, 0)
+    delivered.deliver(**unjudged, force=True)
+    assert delivered.served_version() == 2
 
 
 def spoil_dataset(

@@ -117,11 +117,11 @@ def make_case(world: World) -> Callable[..., Case]:
         candidate = parts.pop("candidate", None) or world.scores()
         outputs = {name: scores.outputs() for name, scores in world.scores().sets.items()}
         given: dict[str, Any] = {
-            "champion": None,
-            "champion_version": None,
+            "rivals": (),
             "sets": world.sets,
             "test": "test",
             "primary": "letters",
+            "wanted": "letters",
             "test_labels": world.test_labels,
             "train_images": world.train_images,
             "references": References(outputs, outputs),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from settings.errors import WrongInput
+from tasks.judging.comparison import Rival
 
 
 def test_the_outliers_begin_with_the_primary_set(make_case: Callable[..., Any]) -> None:
@@ -29,18 +30,10 @@ def test_labels_belong_to_the_images(make_case: Callable[..., Any], world: Any) 
 
 
 def test_all_sets_have_to_be_answered_by_both(make_case: Callable[..., Any], world: Any) -> None:
-    """Candidate and champion answered every image of every set."""
+    """Candidate and rivals answered every image of every set."""
     scores = world.scores()
     without = replace(scores, sets={name: scores.sets[name] for name in ("test", "letters")})
     with pytest.raises(WrongInput, match="version 1 answered 0 of 150 images of blank"):
         make_case(candidate=without)
     with pytest.raises(WrongInput, match="version 1 answered 0 of 150 images of blank"):
-        make_case(champion=without, champion_version=1)
-
-
-def test_a_champion_has_a_version(make_case: Callable[..., Any], world: Any) -> None:
-    """Answers of nobody, or a version without answers, are refused."""
-    with pytest.raises(WrongInput, match="or neither"):
-        make_case(champion=world.scores())
-    with pytest.raises(WrongInput, match="or neither"):
-        make_case(champion_version=3)
+        make_case(rivals=(Rival(without, {"accuracy": "production"}),))

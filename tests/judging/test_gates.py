@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.judging import gates
+from tasks.judging.comparison import Comparison
 from tasks.judging.latency import Latency
 from tasks.judging.statistics import Estimate
 from tasks.release.parity import compare
@@ -19,8 +20,43 @@ def test_the_line_of_a_gate_names_it_with_measured_and_required() -> None:
 
 def test_a_gate_missed_by_a_hair_shows_it() -> None:
     """A measured value that rounds to the required one is written out."""
-    gate = gates.auroc(Estimate(0.99949999, 0.999, 1.0), "letters", 0.9995)
-    assert (gate.passed, gate.shown) == (False, "0.99949999")
+    gate = gates.auroc({"letters": Estimate(0.99949999, 0.999, 1.0)}, "letters", 0.9995, {})
+    assert (not gate.failed, gate.shown) == (False, "0.99949999")
+
+
+def test_a_bound_of_zero_is_none() -> None:
+    """No candidate can miss it, so the gate is off."""
+    assert gates.accuracy(Estimate(0.35, 0.3, 0.4), 0.0).state == "off"
+    assert gates.auroc({"letters": Estimate(0.35, 0.3, 0.4)}, "letters", 0.0, {}).state == "off"
+
+
+def test_gates_are_counted_by_what_came_of_them() -> None:
+    """Off and not applicable are no passes; a state that no gate has is not told."""
+    decided = [
+        gates.leak(0, 10),
+        gates.leak(9, 10),
+        gates.champion([], on=True),
+        gates.champion([], on=False),
+    ]
+    assert gates.counts(decided) == {"passed": 1, "failed": 1, "off": 1, "not applicable": 1}
+    assert gates.summary(decided) == "1 gate passed, 1 failed, 1 off, 1 not applicable"
+    assert gates.summary(decided[:1] * 8) == "8 gates passed"
+
+
+@pytest.mark.parametrize(
+    ("passed", "required", "state"),
+    [
+        (True, "≥ 0.98", "passed"),
+        (False, "≥ 0.98", "failed"),
+        (True, "off", "off"),
+        (True, "none to compare with", "not applicable"),
+    ],
+)
+def test_a_gate_of_a_receipt_without_states(passed: bool, required: str, state: str) -> None:
+    """What an earlier version wrote, with `passed` alone, is read with the state that it had."""
+    written = {"name": "a", "measured": 0.5, "shown": "0.5", "required": required, "passed": passed}
+    gate = gates.Gate.from_json({**written, "detail": "b"})
+    assert gate == gates.Gate("a", 0.5, required, state, "b")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -40,24 +76,50 @@ def test_numbers_are_short(value: float, text: str) -> None:
     assert gates.number(value) == text
 
 
-@pytest.mark.parametrize(("leaked", "passed"), [(0, True), (10, True), (11, False), (10_000, False)])
-def test_leak(leaked: int, passed: bool) -> None:
+@pytest.mark.parametrize(
+    ("leaked", "state"), [(0, "passed"), (10, "passed"), (11, "failed"), (10_000, "failed")]
+)
+def test_leak(leaked: int, state: str) -> None:
     """One test image in a thousand may be a training image too."""
-    assert gates.leak(leaked, 10_000).passed is passed
+    assert gates.leak(leaked, 10_000).state == state
 
 
-@pytest.mark.parametrize(("value", "passed"), [(0.98, True), (0.9799, False)])
-def test_accuracy(value: float, passed: bool) -> None:
+@pytest.mark.parametrize(("value", "state"), [(0.98, "passed"), (0.9799, "failed")])
+def test_accuracy(value: float, state: str) -> None:
     """The accuracy itself is held against the minimum, not an end of its interval."""
-    assert gates.accuracy(Estimate(value, 0.9, 1.0), 0.98).passed is passed
+    assert gates.accuracy(Estimate(value, 0.9, 1.0), 0.98).state == state
 
 
-@pytest.mark.parametrize(("value", "passed"), [(0.9995, True), (0.5, False)])
-def test_auroc(value: float, passed: bool) -> None:
+@pytest.mark.parametrize(("value", "state"), [(0.9995, "passed"), (0.5, "failed")])
+def test_auroc(value: float, state: str) -> None:
     """The AUROC itself is held against the minimum; the detail names the set."""
-    gate = gates.auroc(Estimate(value, 0.4, 1.0), "notmnist-small", 0.9995)
-    assert gate.passed is passed
+    gate = gates.auroc({"notmnist-small": Estimate(value, 0.4, 1.0)}, "notmnist-small", 0.9995, {})
+    assert gate.state == state
     assert "notmnist-small" in gate.detail
+
+
+def test_a_bound_of_a_set_follows_the_set() -> None:
+    """It takes the place of the minimum where its set is the primary one, and is held besides where not."""
+    measured = {"letters": Estimate(0.9993, 0.999, 0.9996), "blank": Estimate(0.98, 0.97, 0.99)}
+    assert gates.auroc(measured, "letters", 0.9995, {}).failed
+    own = gates.auroc(measured, "letters", 0.9995, {"letters": 0.999})
+    assert (own.state, own.required, own.parts) == ("passed", "≥ 0.999", ())
+    besides = gates.auroc(measured, "letters", 0.999, {"blank": 0.99})
+    assert (besides.state, besides.measured, besides.required) == ("failed", 0.9993, "≥ 0.999")
+    assert [(part.name, part.passed) for part in besides.parts] == [
+        ("against letters", True),
+        ("against blank", False),
+    ]
+    assert besides.line == "auroc: against blank 0.98 (0.97 to 0.99), ≥ 0.99"
+    assert gates.auroc(measured, "letters", 0.0, {"blank": 0.9}).state == "passed"
+
+
+def test_a_bound_of_a_set_that_could_not_be_had_is_told() -> None:
+    """The gate judges on what is there, and names what it did not look at."""
+    measured = {"letters": Estimate(1.0, 1.0, 1.0)}
+    gate = gates.auroc(measured, "letters", 0.99, {"notmnist-small": 0.9999})
+    assert (gate.state, gate.required) == ("passed", "≥ 0.99")
+    assert gate.detail.endswith("; not had, and not held to a bound: notmnist-small")
 
 
 def test_trivial_detectors() -> None:
@@ -67,12 +129,12 @@ def test_trivial_detectors() -> None:
         Estimate(0.01, -0.001, 0.02),
         Estimate(0.01, 0.004, 0.02),
     )
-    assert gates.trivial_detectors({"a": worse, "b": maybe}, on=True).passed
+    assert gates.trivial_detectors({"a": worse, "b": maybe}, on=True).state == "passed"
     failed = gates.trivial_detectors({"a": worse, "b": surely}, on=True)
-    assert (failed.passed, failed.measured, failed.required) == (False, 0.004, "≤ 0")
+    assert (failed.state, failed.measured, failed.required) == ("failed", 0.004, "≤ 0")
     assert "closest is b" in failed.detail
     off = gates.trivial_detectors({"b": surely}, on=False)
-    assert (off.passed, off.required) == (True, "off")
+    assert (off.state, off.required) == ("off", "off")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +144,7 @@ def test_trivial_detectors() -> None:
 def test_flagged_share(share: float, passed: bool) -> None:
     """From half to twice the asked-for rate, both ends included."""
     gate = gates.flagged_share(Estimate(share, 0, 1), 0.01, 0.5, 2.0)
-    assert (gate.passed, gate.required) == (passed, "0.005 to 0.02")
+    assert (gate.state, gate.required) == ("passed" if passed else "failed", "0.005 to 0.02")
 
 
 def test_parity() -> None:
@@ -93,46 +155,56 @@ def test_parity() -> None:
     given = {"rtol": 1e-4, "scales": {}, "threshold": None}
     good, bad = compare(near, answers, **given), compare(far, answers, **given)
     passed = gates.endpoint_parity({"test": good}, 1e-4)
-    assert (passed.name, passed.passed, passed.measured) == ("endpoint-parity", True, 0)
+    assert (passed.name, passed.state, passed.measured) == ("endpoint-parity", "passed", 0)
     assert "50 images agree" in passed.detail
     assert "50.0 % of which" in passed.detail
     failed = gates.litert_parity({"test": good, "letters": bad}, 1e-4)
-    assert (failed.name, failed.passed, failed.measured) == ("litert-parity", False, 1)
+    assert (failed.name, failed.state, failed.measured) == ("litert-parity", "failed", 1)
     assert failed.detail.startswith("letters: score: 1 of 50 rows differ, first row 7")
 
 
 def test_parity_with_nothing_compared_is_not_agreement() -> None:
     """No reference, no pass."""
-    assert not gates.endpoint_parity({}, 1e-4).passed
+    assert gates.endpoint_parity({}, 1e-4).failed
+
+
+def beside(statistic: str, version: int, role: str, *difference: float) -> Comparison:
+    """A comparison with a margin of 0.006."""
+    return Comparison(statistic, version, role, Estimate(*difference), 0.006)
 
 
 def test_champion() -> None:
-    """The candidate may be worse by the width of the interval, in both statistics, and not by more."""
-    better, bit_worse = Estimate(0.01, 0.005, 0.015), Estimate(-0.001, -0.002, 0.0)
-    much_worse, surely_worse = Estimate(-0.02, -0.025, -0.015), Estimate(-0.5, -0.5, -0.5)
-    assert gates.champion({"accuracy": better, "auroc": bit_worse}, 3, on=True).passed
-    failed = gates.champion({"accuracy": better, "auroc": much_worse}, 3, on=True)
-    assert (failed.passed, failed.measured, failed.required) == (False, -0.02, "≥ −0.01")
-    assert failed.detail.startswith("against version 3: accuracy +0.01 (0.005 to 0.015); auroc −0.02")
-    assert not gates.champion({"accuracy": surely_worse}, 3, on=True).passed
-    assert gates.champion({"accuracy": surely_worse}, 3, on=False).passed
+    """A candidate that is worse than one version in one statistic fails, by name and with the figures."""
+    better = beside("accuracy", 3, "production", 0.01, 0.005, 0.015)
+    surely_worse = beside("auroc", 2, "best", -0.002, -0.003, -0.001)
+    passed = gates.champion([better, better], on=True)
+    assert (passed.state, passed.measured, passed.required) == ("passed", 0, "0")
+    failed = gates.champion([better, surely_worse], on=True)
+    assert (failed.state, failed.measured, failed.detail) == ("failed", 1, "worse in 1 of 2")
+    names = [part.name for part in failed.parts]
+    assert names == ["accuracy, version 3 (production)", "auroc, version 2 (best)"]
+    assert failed.parts[0].shown == "+0.01 (0.005 to 0.015)"
+    assert failed.line == "champion: auroc, version 2 (best) −0.002 (−0.003 to −0.001), margin 0.006"
+    assert gates.Gate.from_json(failed.as_json()) == failed
+    assert gates.champion([surely_worse], on=False).state == "off"
 
 
 def test_the_first_delivery_has_no_champion_and_says_so() -> None:
-    """Nothing to compare with passes, with the reason."""
-    gate = gates.champion({}, None, on=True)
-    assert (gate.passed, gate.measured, gate.shown, gate.detail) == (True, None, "–", "no champion")
+    """Nothing to compare with is neither passed nor failed."""
+    gate = gates.champion([], on=True)
+    assert (gate.state, gate.measured, gate.shown) == ("not applicable", None, "–")
+    assert gate.required == "none to compare with"
 
 
 def test_latency() -> None:
     """Off unless there is a limit; then the median at batch 1 counts."""
     measured = [Latency(1, 200, 2.5, 9.0), Latency(32, 50, 40.0, 90.0)]
     off = gates.latency(measured, "a processor, 2 cores", 0.0)
-    assert (off.passed, off.measured, off.required) == (True, 2.5, "off")
+    assert (off.state, off.measured, off.required) == ("off", 2.5, "off")
     assert off.detail == (
         "on a processor, 2 cores; batch 1: median 2.50 ms, p99 9.00 ms; "
         "batch 32: median 40.00 ms, p99 90.00 ms"
     )
-    assert gates.latency(measured, "", 2.5).passed
+    assert gates.latency(measured, "", 2.5).state == "passed"
     assert gates.latency(measured, "", 2.4).line == "latency: measured 2.5, required ≤ 2.4 ms"
-    assert not gates.latency([], "", 5).passed
+    assert gates.latency([], "", 5).failed

@@ -38,7 +38,9 @@ def test_the_receipt_holds_what_was_decided_and_measured(
     assert receipt["release"] == {"name": "mnist", "digest": "abc"}
     assert receipt["verdict"] == "123"
     assert receipt["gates"] == verdict["gates"]
+    assert receipt["primary"] == {"set": "letters", "wanted": "letters"}
     assert receipt["passed"] is True
+    assert receipt["counts"] == {"passed": 8, "failed": 0, "off": 1, "not applicable": 1}
     assert receipt["metrics"]["accuracy"] == verdict["accuracy"]
     assert receipt["metrics"]["detectors"]["letters"]["concept"]["auroc"]["value"] == 1.0
     assert not {"histograms", "pictures", "gates"} & receipt["metrics"].keys()

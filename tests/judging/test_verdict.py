@@ -12,6 +12,7 @@ import pytest
 from settings.errors import Stopped
 from settings.hyperparameters import JudgingSettings
 from tasks.judging.case import References
+from tasks.judging.comparison import Rival
 from tasks.judging.latency import Latency
 from tasks.judging.pictures import SHOWN
 from tasks.judging.verdict import VERDICT, judge, load_verdict
@@ -51,9 +52,26 @@ def test_a_good_candidate_passes_every_gate(
     verdict = judge(tmp_path, make_case(), settings)
     assert [gate.name for gate in verdict.gates] == GATES
     assert verdict.passed
-    assert verdict.message() == "all 10 gates passed"
+    assert verdict.message() == "8 gates passed, 1 off, 1 not applicable"
+    assert verdict.content["counts"] == {"passed": 8, "failed": 0, "off": 1, "not applicable": 1}
     assert verdict.content["accuracy"]["value"] == 1.0
-    assert verdict.content["champion"] is None
+    assert verdict.content["compared"] == []
+
+
+def test_a_candidate_that_no_gate_of_quality_judged_does_not_pass(
+    make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """With every bound at zero and none to compare with, nothing says what the model is good for."""
+    unbound = {"min_accuracy": 0.0, "min_auroc": 0.0, "trivial_detectors": False}
+    verdict = judge(tmp_path, make_case(), settings.model_copy(update=unbound))
+    assert (verdict.passed, verdict.content["passed"], verdict.failed_gates) == (False, False, ())
+    assert verdict.message() == (
+        "no gate of quality judged it (accuracy off, auroc off, trivial-detectors off, "
+        "champion not applicable): switch one on, or promote it with --force"
+    )
+    (tmp_path / "second").mkdir()
+    one = settings.model_copy(update=unbound | {"trivial_detectors": True})
+    assert judge(tmp_path / "second", make_case(), one).passed
 
 
 @pytest.mark.parametrize("output", ["score", "logits", "probabilities"])
@@ -192,27 +210,70 @@ def test_the_references_may_cover_the_test_set_alone(
     assert failed(verdict) == ["litert-parity"]
 
 
-def test_a_candidate_is_compared_with_the_champion(
+def test_a_candidate_is_compared_with_its_rivals(
     make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
 ) -> None:
-    """A worse champion is beaten; a candidate that is worse by more than the interval fails."""
+    """Worse rivals are beaten; a candidate that is worse than one of them, in one statistic, fails."""
 
     def guess(answered: dict[str, np.ndarray]) -> np.ndarray:
         return np.where(answered["score"] > np.median(answered["score"]), 0, answered["class_ids"])
 
     worse = altered(world, class_ids=guess)
-    verdict = judge(tmp_path, make_case(champion=worse, champion_version=4), settings)
+    best = replace(world.scores(), version=3)
+    roles = {"accuracy": "production", "auroc": "production, best"}
+    rivals = (Rival(replace(worse, version=4), roles), Rival(best, {"accuracy": "best"}))
+    verdict = judge(tmp_path, make_case(rivals=rivals), settings)
     assert verdict.passed
-    differences = verdict.content["champion"]["differences"]
-    assert verdict.content["champion"]["version"] == 4
-    assert differences["accuracy"]["value"] == pytest.approx(0.45, abs=0.05)
-    assert differences["auroc"]["value"] == 0.0
-    assert "champion" in verdict.content["detectors"]["letters"]
+    compared = verdict.content["compared"]
+    assert [(each["statistic"], each["version"], each["role"]) for each in compared] == [
+        ("accuracy", 4, "production"),
+        ("auroc", 4, "production, best"),
+        ("accuracy", 3, "best"),
+    ]
+    assert compared[0]["difference"]["value"] == pytest.approx(0.45, abs=0.05)
+    assert compared[1]["difference"]["value"] == compared[2]["difference"]["value"] == 0.0
+    assert all(each["passed"] and each["margin"] > 0 for each in compared)
+    assert {"version 3", "version 4"} < verdict.content["detectors"]["letters"].keys()
+    assert "version 3" not in verdict.content["detectors"]["blank"]
 
     (tmp_path / "second").mkdir()
-    case = make_case(candidate=worse, champion=world.scores(), champion_version=4)
+    case = make_case(candidate=worse, rivals=rivals)
     verdict = judge(tmp_path / "second", case, settings.model_copy(update={"min_accuracy": 0.1}))
     assert failed(verdict) == ["endpoint-parity", "champion"]
+    assert "champion: accuracy, version 3 (best) −0.4" in verdict.message()
+    assert "version 4" not in verdict.message()
+
+
+def test_a_verdict_says_first_which_outliers_it_looks_at(
+    make_case: Callable[..., Any],
+    settings: JudgingSettings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Another set than the wanted one is told in the file, at its top, and in the log."""
+    with caplog.at_level("INFO"):
+        judge(tmp_path, make_case(wanted="notmnist-small"), settings)
+    content = json.loads((tmp_path / VERDICT).read_text())
+    assert next(iter(content)) == "primary"
+    assert content["primary"] == {"set": "letters", "wanted": "notmnist-small"}
+    assert "; judged against letters; notmnist-small was wanted and could not be had" in caplog.text
+
+
+def test_a_bound_of_one_set_is_held(
+    make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """No detector reaches more than 1; the sets that have no bound of their own are measured only."""
+    bound = settings.model_copy(update={"min_auroc_by_set": ("blank=0.5", "letters=0.5")})
+    gate = next(each for each in judge(tmp_path, make_case(), bound).gates if each.name == "auroc")
+    assert [part.name for part in gate.parts] == ["against letters", "against blank"]
+    assert [part.required for part in gate.parts] == ["≥ 0.5", "≥ 0.5"]
+
+
+def test_statistics_of_a_verdict(
+    make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """What later candidates are compared by: the accuracy, and the AUROC against the primary set."""
+    assert judge(tmp_path, make_case(), settings).statistics() == {"accuracy": 1.0, "auroc": 1.0}
 
 
 def test_equal_cases_have_equal_verdicts(

@@ -56,14 +56,14 @@ def verdict_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def gates() -> list[dict[str, Any]]:
-    """A gate that passed, one that failed, one that is off."""
+    """A gate that passed, one that failed, one that is off, one that has nothing to compare."""
     return [
         {
             "name": "accuracy",
             "measured": 0.5,
             "shown": "0.5",
             "required": "≥ 0.98",
-            "passed": False,
+            "state": "failed",
             "detail": "interval 0.49 to 0.51; " + "and so on " * 12,
         },
         {
@@ -71,10 +71,18 @@ def gates() -> list[dict[str, Any]]:
             "measured": 1.0,
             "shown": "1",
             "required": "≥ 0.9",
-            "passed": True,
+            "state": "passed",
             "detail": "<letters>",
         },
-        {"name": "latency", "measured": 1.2, "shown": "1.2", "required": "off", "passed": True, "detail": ""},
+        {"name": "latency", "measured": 1.2, "shown": "1.2", "required": "off", "state": "off", "detail": ""},
+        {
+            "name": "champion",
+            "measured": None,
+            "shown": "–",
+            "required": "none to compare with",
+            "state": "not applicable",
+            "detail": "",
+        },
     ]
 
 
@@ -88,9 +96,10 @@ def receipt(gates: list[dict[str, Any]]) -> dict[str, Any]:
         "at": "2026-01-02T03:04:05+00:00",
         "outcome": "refused",
         "forced_by": None,
+        "primary": {"set": "letters", "wanted": "notmnist-small"},
         "passed": False,
         "gates": gates,
-        "champion": {"version": 6},
+        "compared": [{"version": 6, "statistic": "accuracy", "role": "production"}],
         "datasets": [
             {"name": "mnist", "role": "training and test", "images": 70_000, "digest": "f" * 64},
             {"name": "notmnist-small", "note": "not reached: <script>alert(1)</script> & more"},

@@ -79,7 +79,7 @@ def test_every_hyperparameter_is_settable_by_every_source(resolved: Resolve, nam
     """The default written out in each source's own form is read back as the default."""
     stage, _, key = name.partition(".")
     default = getattr(getattr(Delivery(), stage), key)
-    text = ",".join(default) if isinstance(default, tuple) else str(default)
+    text = (",".join(default) or "[]") if isinstance(default, tuple) else str(default)
     toml = f"[{stage}]\n{key} = {_toml(default)}"
     variable = f"{stage}__{key}".upper()
     for settings in (
@@ -166,6 +166,11 @@ def test_everything_wrong_is_said_at_once(refused: Refusal) -> None:
             "serving.max_request_mib (32, default)",
         ),
         (
+            ["--judging.min_auroc_by_set", "glyphs=0.99,emnist=0.9"],
+            "judging.min_auroc_by_set (glyphs=0.99,emnist=0.9, command line: --judging.min_auroc_by_set) "
+            "bounds emnist, not judged on",
+        ),
+        (
             ["--data.outliers", "glyphs,mnist"],
             "data.train (mnist, default) cannot be among "
             "data.outliers (glyphs,mnist, command line: --data.outliers)",
@@ -177,6 +182,21 @@ def test_values_that_contradict_each_other_are_refused(
 ) -> None:
     """Two values, each allowed, that cannot hold together are named with both origins."""
     assert refused(*arguments) == [line]
+
+
+@pytest.mark.parametrize("value", ["glyphs", "glyphs=1.5", "glyphs=", "glyphs:0.9", "glyphs=-0.1"])
+def test_a_bound_of_a_set_is_a_name_and_a_number(refused: Refusal, value: str) -> None:
+    """What is none is named with the form that it has to have."""
+    (line,) = refused("--judging.min_auroc_by_set", value)
+    assert line.startswith(
+        f"command line: --judging.min_auroc_by_set is {value!r}, not values of the form ^[a-z0-9-]+="
+    )
+
+
+def test_bounds_of_sets_are_read(resolved: Resolve) -> None:
+    """Each as a number by its set."""
+    judging = resolved("--judging.min_auroc_by_set", "glyphs=0.99,blank=1").delivery.judging
+    assert judging.auroc_bounds == {"glyphs": 0.99, "blank": 1.0}
 
 
 def test_a_value_that_a_later_source_replaces_is_not_judged(resolved: Resolve) -> None:

@@ -36,8 +36,8 @@ BASE: dict[str, dict[str, Any]] = {
         "held_out": 100,
     },
     "judging": {
-        "min_accuracy": 0.0,
-        "min_auroc": 0.0,
+        "min_accuracy": 0.001,
+        "min_auroc": 0.001,
         "trivial_detectors": False,
         "min_flagged_ratio": 0.0,
         "max_flagged_ratio": 1_000.0,

@@ -34,6 +34,7 @@ SETTINGS: dict[str, tuple[Any, set[str]]] = {
     "data.train": ("fashion-mnist", {f"{FETCH} fashion-mnist", f"{FETCH} rotated", *TRAINED}),
     # The other set is the primary one now, so another set is dimmed.
     "data.outliers": (["glyphs", "notmnist-small"], {f"{FETCH} dimmed", *JUDGED}),
+    "data.require_primary": (True, NOTHING),
     "data.made": (["blank", "dimmed", "noise"], {f"{FETCH} noise", *JUDGED}),
     "data.held_out": (101, TRAINED),
     "data.limit": (399, TRAINED),
@@ -64,12 +65,15 @@ SETTINGS: dict[str, tuple[Any, set[str]]] = {
     "concept.seed": (7, CONCEIVED),
     "judging.min_accuracy": (0.01, JUDGED),
     "judging.min_auroc": (0.01, JUDGED),
+    "judging.min_auroc_by_set": (["glyphs=0.001"], JUDGED),
     "judging.trivial_detectors": (True, JUDGED),
     "judging.false_positive_rate": (0.07, RELEASED),  # the threshold is in the release
     "judging.min_flagged_ratio": (0.01, JUDGED),
     "judging.max_flagged_ratio": (999.0, JUDGED),
     "judging.parity_rtol": (7e-4, JUDGED),
     "judging.champion": (False, JUDGED),
+    "judging.champion_margin": (0.7, JUDGED),
+    "judging.champion_auroc_margin": (0.7, JUDGED),
     "judging.max_latency_ms": (1e15, JUDGED),
     "judging.confidence": (0.7, JUDGED),
     "judging.bootstrap_rounds": (11, JUDGED),

@@ -60,6 +60,7 @@ STEPS: dict[str, set[str]] = {
     "tasks/release/parity.py": {"verdict"},
     "tasks/release/registry.py": set(),
     "tasks/release/history.py": set(),
+    "tasks/release/champions.py": set(),  # the versions that it names are in the key
     "tasks/release/*": {"export"},
     "tasks/serving/*": JUDGE,
     "tasks/channels/__init__.py": JUDGE,
@@ -96,6 +97,8 @@ PLUMBING = {
     "tasks.models.loading",
     "tasks.opening",
     "tasks.train_in_pod",
+    "tasks.release.champions",
+    "tasks.release.history",
     "tasks.release.registry",
     "tasks.stage",
     "tasks.steps",
@@ -122,7 +125,7 @@ def keys() -> dict[str, Key]:
         "export": steps.release_key(dataset, classifier, concept, data, settings.concept, judging),
         "scores": steps.scores_key("release", {"glyphs": other}, data, serving),
         "verdict": steps.verdict_key(
-            release, None, None, dataset, {"glyphs": other}, "glyphs", data, judging, serving
+            release, (), dataset, {"glyphs": other}, "glyphs", data, judging, serving
         ),
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from settings.errors import Surroundings
@@ -51,6 +53,32 @@ def test_an_outlier_set_that_fails_for_good_is_asked_for_once(quick, silent):
     attempts = silent("fashion-mnist", transient=False)
     assert "judge" in quick.deliver(data={"outliers": ["fashion-mnist", "glyphs"]})
     assert attempts == ["fashion-mnist"]
+
+
+def test_the_receipt_says_which_set_was_wanted(quick, silent):
+    """Where another set is the primary one, the receipt names both, and the history has what it measured."""
+    silent("fashion-mnist", transient=False)
+    quick.deliver(data={"outliers": ["fashion-mnist", "glyphs"]})
+    receipts = (quick.models / "receipts" / "mnist").glob("*/receipt.json")
+    newest = max(receipts, key=lambda path: path.stat().st_mtime_ns)
+    primary = json.loads(newest.read_bytes())["primary"]
+    assert primary == {"set": "glyphs", "wanted": "fashion-mnist"}
+
+
+def test_a_primary_set_that_is_required_ends_the_delivery(quick, silent):
+    """Nothing is trained or judged on another one, however lately it was asked for; with it, all goes on."""
+    attempts = silent("fashion-mnist", transient=False)
+    data = {"outliers": ["fashion-mnist", "glyphs"]}
+    new = {"classifier": {"steps": 7}}
+    quick.deliver(data=data)
+    assert attempts == ["fashion-mnist"]
+    told = "fashion-mnist: no source answers.*; without fashion-mnist nothing is judged.*data.require_primary"
+    trained = set(quick.models.joinpath("store").glob("*classifier*"))
+    with pytest.raises(Surroundings, match=told):
+        quick.deliver(data=data | {"require_primary": True}, **new)
+    assert attempts == ["fashion-mnist"] * 2
+    assert set(quick.models.joinpath("store").glob("*classifier*")) == trained
+    assert "judge" in quick.deliver(data={"require_primary": True}, **new)
 
 
 @pytest.mark.parametrize(("transient", "expected"), [(True, 3), (False, 1)])
