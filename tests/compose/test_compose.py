@@ -73,6 +73,8 @@ def test_rollback_puts_the_version_before_back(delivered):
     history = delivered.in_service("worker", "tail", "-n", "1", "/models/mnist/history.jsonl")
     event = json.loads(history)
     assert (event["event"], event["version"], event["why"]) == ("rolled back", before, "a test")
+    assert event["who"].startswith("flow run ")
+    assert event["who"].endswith(" of the deployment rollback/compose")
 
 
 def test_the_report_and_the_log_are_taken_out(delivered, tmp_path):

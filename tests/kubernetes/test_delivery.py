@@ -125,6 +125,8 @@ def test_rollback_puts_the_version_before_back(delivered, seed):
     history = delivered.in_models("tail", "-n", "1", "/models/mnist/history.jsonl")
     event = json.loads(history)
     assert (event["event"], event["version"], event["why"]) == ("rolled back", before, "a test")
+    assert event["who"].startswith("flow run ")
+    assert event["who"].endswith(" of the deployment rollback/kubernetes")
 
 
 def test_two_deliveries_at_once_go_one_after_the_other(delivered, seed):
