@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from functools import partial
 
 from prefect import task
 
 from settings.hyperparameters import DataSettings, JudgingSettings, ServingSettings
 from tasks.caching import ArtifactPolicy
-from tasks.channels.client import Client
-from tasks.judging import comparison
-from tasks.judging.evidence import TEST, load_sets, make_case
-from tasks.judging.latency import measure_latency
-from tasks.judging.scores import Scores, load_scores, save_scores
-from tasks.judging.scoring import score_sets
+from tasks.judging.scores import Scores, load_scores
 from tasks.judging.verdict import load_verdict
 from tasks.machine import this_machine
-from tasks.models.loading import load_tensorflow
+from tasks.making.scores import make_scores
+from tasks.making.verdict import make_verdict
+from tasks.models.loading import with_tensorflow
 from tasks.release import champions
 from tasks.release.champions import Rival
 from tasks.release.history import Statistic
-from tasks.release.reader import Release
 from tasks.steps import scores_key, verdict_key
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
-from tasks.workplace import Workplace, wanted
+from tasks.workplace import Workplace
 
 logger = logging.getLogger(__name__)
 
@@ -126,62 +122,53 @@ def judge(
     serving: ServingSettings,
 ) -> Artifact:
     """Give the verdict on a release."""
-    from tasks.judging.verdict import judge as reach_verdict
-
     key = verdict_key(release, rivals, dataset, sets, primary, data, judging, serving)
-    tested = place.store.folder(dataset)
-    images = load_sets(tested, {name: place.store.folder(sets[name]) for name in sets}, limit=data.limit)
-
-    def staged(of: int) -> Client:
-        """Give a client of a server of that version: where the stage serves it already, nothing happens."""
-        endpoint = place.backend.put(
-            "stage",
-            wanted(of, serving),
-            deadline_seconds=place.backend.rollout_seconds,
-            should_stop=should_stop,
-        )
-        return Client(endpoint)
-
-    def scored(of: int, digest: str) -> Scores:
-        """Give what a version answers for every set, asked through a server of that version."""
-
-        def work(folder: Path) -> None:
-            with staged(of) as client:
-                answered = score_sets(
-                    client,
-                    images,
-                    version=of,
-                    request_images=judging.request_images,
-                    should_stop=should_stop,
-                )
-            save_scores(folder, answered)
-
-        made = place.store.make(
-            "scores", scores_key(digest, {TEST: dataset} | dict(sets), data, serving), work
-        )
-        return load_scores(place.store.folder(made), of)
-
-    def work(folder: Path) -> None:
-        load_tensorflow()
-        described = Release(place.registry.folder(version))
-        described.verify()
-        candidate = scored(version, release.digest)
-        with staged(version) as client:
-            latency = measure_latency(client, images[TEST], version=version, should_stop=should_stop)
-        case = make_case(
-            described,
-            candidate=candidate,
-            rivals=[comparison.Rival(scored(rival.version, rival.digest), rival.roles) for rival in rivals],
-            digest=release.digest,
-            dataset=tested,
-            sets=images,
-            primary=primary,
-            wanted=data.outliers[0],
-            held_out=data.held_out,
-            limit=data.limit,
-            latency=latency,
+    return place.store.make(
+        "verdict",
+        key,
+        with_tensorflow(
+            make_verdict,
+            place.store,
+            place.backend,
+            place.registry.folder(version),
+            version,
+            release,
+            rivals,
+            dataset,
+            sets,
+            primary,
+            data,
+            judging,
+            serving,
+            scored=partial(scored, place, dataset, sets, data, judging, serving),
             machine=this_machine(),
-        )
-        reach_verdict(folder, case, judging, should_stop=should_stop)
+            should_stop=should_stop,
+        ),
+    )
 
-    return place.store.make("verdict", key, work)
+
+def scored(
+    place: Workplace,
+    dataset: Artifact,
+    sets: Mapping[str, Artifact],
+    data: DataSettings,
+    judging: JudgingSettings,
+    serving: ServingSettings,
+    version: int,
+    digest: str,
+) -> Scores:
+    """Give what a version, of that digest, answers for every set."""
+    work = partial(
+        make_scores,
+        store=place.store,
+        backend=place.backend,
+        version=version,
+        dataset=dataset,
+        sets=sets,
+        data=data,
+        judging=judging,
+        serving=serving,
+        should_stop=should_stop,
+    )
+    made = place.store.make("scores", scores_key(digest, dataset, sets, data, serving), work)
+    return load_scores(place.store.folder(made), version)

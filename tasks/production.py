@@ -14,9 +14,10 @@ from settings.errors import Overruled
 from settings.hyperparameters import JudgingSettings, ServingSettings
 from tasks.channels.backend import Wanted, unconditional
 from tasks.channels.rollout import roll_out
+from tasks.channels.wanted import wanted
 from tasks.release.history import Event, EventName, History
 from tasks.stopping import should_stop
-from tasks.workplace import Workplace, wanted
+from tasks.workplace import Workplace
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,10 @@ from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
 from settings.hyperparameters import ServingSettings
+from tasks.channels.wanted import wanted
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
-from tasks.workplace import Workplace, wanted
+from tasks.workplace import Workplace
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from settings.hyperparameters import JudgingSettings, ServingSettings
 from tasks.channels.backend import Channel, Wanted, replaced
 from tasks.channels.rollout import probe
+from tasks.channels.wanted import wanted
 from tasks.release.reader import Release
 from tasks.stopping import should_stop
-from tasks.workplace import Workplace, wanted
+from tasks.workplace import Workplace
 
 CHANNELS: tuple[Channel, ...] = ("production", "stage")  # what matters first
 

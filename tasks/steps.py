@@ -25,20 +25,15 @@ from tasks.store.artifacts import Artifact
 from tasks.store.code import code_digests
 from tasks.store.keys import Key, make_key
 
-SELECTION = "tasks.datasets.selection"
-SCORING = (
-    "tasks.judging.scoring",
-    "tasks.channels.client",
-    "tasks.serving.__main__",
-)  # both ends of the wire
+SERVER = "tasks.serving.__main__"  # the other end of the wire
 
 CODE = {
     "dataset": ("tasks.making.dataset",),
     "classifier": ("tasks.making.classifier",),
     "concept": ("tasks.making.concept",),
     "release": ("tasks.making.release",),
-    "scores": (*SCORING, SELECTION),
-    "verdict": ("tasks.judging.verdict", "tasks.judging.evidence", *SCORING),
+    "scores": ("tasks.making.scores", SERVER),
+    "verdict": ("tasks.making.verdict", SERVER),
 }
 """By kind of artifact, the modules that decide it, with all that they import."""
 
@@ -115,12 +110,17 @@ def release_key(
 
 
 def scores_key(
-    release_digest: str, sets: Mapping[str, Artifact], data: DataSettings, serving: ServingSettings
+    release_digest: str,
+    dataset: Artifact,
+    sets: Mapping[str, Artifact],
+    data: DataSettings,
+    serving: ServingSettings,
 ) -> Key:
-    """Key of what a release answers, through a server, for every set."""
+    """Key of what a release answers, through a server, for the test images and every outlier set."""
+    inputs = {"release": release_digest, "dataset": dataset.digest}
     return make_key(
         modules=CODE["scores"],
-        inputs={"release": release_digest} | {f"set {name}": sets[name].digest for name in sets},
+        inputs=inputs | {f"set {name}": sets[name].digest for name in sets},
         settings=used("data", data, "limit") | used("serving", serving, "runtime"),
         libraries=["numpy", "orjson", runtime_library(serving)],
     )

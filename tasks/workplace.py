@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from settings.errors import Surroundings
-from settings.hyperparameters import ServingSettings
 from settings.places import Places, Runner
-from tasks.channels.backend import Backend, Wanted
+from tasks.channels.backend import Backend
 from tasks.channels.cluster import Cluster
 from tasks.channels.external import ExternalBackend
 from tasks.channels.kubernetes import KubernetesBackend
@@ -70,16 +69,6 @@ def make_roots(places: Places) -> None:
                 f"{variable} is {root}, where no file can be made ({error.strerror}): "
                 f"set {variable} to a folder that this user can write"
             ) from error
-
-
-def wanted(version: int, serving: ServingSettings) -> Wanted:
-    """Give the document of a channel that serves a version."""
-    return Wanted(
-        version=version,
-        runtime=serving.runtime,
-        max_request_mib=serving.max_request_mib,
-        max_images=serving.max_images,
-    )
 
 
 def open_workplace(places: Places, name: str, who: str = "") -> Workplace:

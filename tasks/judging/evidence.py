@@ -14,16 +14,9 @@ from tasks.judging.case import Case, References
 from tasks.judging.comparison import Rival
 from tasks.judging.latency import Latency
 from tasks.judging.scores import Scores
+from tasks.judging.sets import TEST
 from tasks.release.inprocess import run_litert, run_saved_model
 from tasks.release.reader import Release
-
-TEST = "test"  # the name of the in-distribution test images among the sets
-
-
-def load_sets(dataset: Path, outliers: Mapping[str, Path], *, limit: int) -> dict[str, NDArray[np.uint8]]:
-    """Give the images (N, 28, 28) of every set by name, the first `limit` (0: all), the test images first."""
-    folders = {TEST: dataset} | dict(outliers)
-    return {name: tested_images(folder, limit=limit).images for name, folder in folders.items()}
 
 
 def make_case(

@@ -280,8 +280,7 @@ def stand_in(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
         lambda *where: replace(real(*where), backend=quick.channels),
     )
     monkeypatch.setattr("tasks.making.dataset.fetch", quick.work.fetch)
-    for module in ("models.loading", "judge"):
-        monkeypatch.setattr(f"tasks.{module}.load_tensorflow", lambda: None)
+    monkeypatch.setattr("tasks.models.loading.load_tensorflow", lambda: None)
     for module, name in (
         ("models.classifier", "train_classifier"),
         ("models.concept", "train_concept"),
@@ -291,9 +290,9 @@ def stand_in(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
         fake = ModuleType(f"tasks.{module}")
         setattr(fake, name, getattr(quick.work, name))
         monkeypatch.setitem(sys.modules, fake.__name__, fake)
-    for module in ("tasks.judge", "tasks.channels.rollout"):
+    for module in ("tasks.making.scores", "tasks.channels.rollout"):
         monkeypatch.setattr(f"{module}.Client", quick.channels.client)
-    monkeypatch.setattr("tasks.judge.measure_latency", another_latency)
+    monkeypatch.setattr("tasks.making.verdict.measure_latency", another_latency)
     for name in ("run_saved_model", "run_litert"):
         monkeypatch.setattr(f"tasks.judging.evidence.{name}", lambda of, imgs: answers(imgs))
 

@@ -153,7 +153,9 @@ def test_another_machine(quick, monkeypatch):
     """Elsewhere a verdict stands, unless it is on how quickly this machine answers; the scores always do."""
     limit = {"max_latency_ms": 1e15}
     assert quick.deliver(judging=limit) == JUDGED
-    monkeypatch.setattr("tasks.judge.score_sets", lambda *of, **how: pytest.fail("it was scored anew"))
+    monkeypatch.setattr(
+        "tasks.making.scores.score_sets", lambda *of, **how: pytest.fail("it was scored anew")
+    )
     monkeypatch.setattr("tasks.steps.this_machine", lambda: "a slower processor, 1 core")
     assert quick.deliver() == NOTHING
     assert quick.deliver(judging=limit) == JUDGED
