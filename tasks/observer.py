@@ -104,9 +104,10 @@ def await_running(what: str, *, should_stop: Callable[[], bool]) -> None:
     waiting = False
     while (state := state_of_run()) is not None and state.type != StateType.RUNNING:
         if state.type != StateType.PAUSED or state.name == SUSPENDED:
-            raise Pause(
-                f"the flow run was set to {state.name} in Prefect: stopped before {what}", state=state
-            )
+            message = f"the flow run was set to {state.name} in Prefect: stopped before {what}"
+            if state.type == StateType.CANCELLING:
+                state = cancel(message) or state
+            raise Pause(message, state=state)
         if not waiting:
             waiting = True
             logger.warning(
@@ -117,8 +118,11 @@ def await_running(what: str, *, should_stop: Callable[[], bool]) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def cancel(message: str) -> None:
-    """Set the flow run that this is to Cancelled: nobody else does so for one that no worker has started."""
+def cancel(message: str) -> State[Any] | None:
+    """Set the flow run that this is to Cancelled: nobody else does so for one that no worker has started.
+
+    Gives its new state; None where the server does not take it.
+    """
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.runtime import flow_run
@@ -126,6 +130,7 @@ def cancel(message: str) -> None:
 
     try:
         with get_client(sync_client=True) as client:
-            client.set_flow_run_state(UUID(flow_run.id), Cancelled(message=message), force=True)
+            return client.set_flow_run_state(UUID(flow_run.id), Cancelled(message=message), force=True).state
     except httpx.HTTPError as error:
         logger.warning("the flow run cannot be set to Cancelled: %s", error)
+        return None
