@@ -308,7 +308,7 @@ def test_a_worker_takes_a_run_and_the_command_watches_it(server):
         (run,) = re.findall(r"UUID: (\S+)", said)
         assert "version 4" in server.state(run)["message"], server.state(run)
     finally:
-        worker.kill()  # on a busy machine it takes minutes to stop in order
+        worker.kill()  # how it stops in order is not looked at here
         worker.wait(60)
 
 
