@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict
 
 from tasks.datasets.catalogue import find
 from tasks.fetch import Gathered
-from tasks.judging.receipt import RECEIPT, Outcome, write_receipt
+from tasks.judging.receipt import RECEIPT, Outcome, read_receipt, write_receipt
 from tasks.judging.verdict import load_verdict
 from tasks.release.reader import Release
 from tasks.store.artifacts import Artifact
-from tasks.store.files import aside, read_json, write_json
+from tasks.store.files import aside, write_json
 from tasks.timeline import Timeline
 from tasks.workplace import Workplace
 
@@ -53,7 +53,7 @@ def report(
     for folder in reversed(written):
         if not all((folder / name).is_file() for name in (RECEIPT, REPORT, REQUEST)):
             continue
-        receipt = read_json(folder / RECEIPT)
+        receipt = read_receipt(folder)
         if (receipt["verdict"], receipt["outcome"]) == (verdict.digest, outcome):
             return Reported(folder=folder, changed=False)
     number = 1 + (int(written[-1].name.partition("-")[2]) if written else 0)

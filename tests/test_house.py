@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "tasks.serving": {
         "settings.errors",
         "tasks.store.files",
+        "tasks.store.schema",
         "tasks.store.token",
         "tasks.release.reader",
         "tasks.release.contract",

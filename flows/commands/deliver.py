@@ -53,9 +53,8 @@ def parameters(resolved: Resolved) -> dict[str, Any]:
 
 def say(delivered: Delivered, token_file: Path | None) -> None:
     """Print the tables, and what can be done next, with the token of that file."""
-    from tasks.judging.receipt import RECEIPT
+    from tasks.judging.receipt import RECEIPT, read_receipt
     from tasks.reporting.terminal import gates_table, printable, stages_table, wants_colour
-    from tasks.store.files import read_json
 
     out = sys.stdout
     lines = ["", stages_table([asdict(entry) for entry in delivered.timeline]), ""]
@@ -63,7 +62,7 @@ def say(delivered: Delivered, token_file: Path | None) -> None:
     folder = ""
     if delivered.receipt is not None:
         folder = shortened(delivered.receipt)
-        receipt = read_json(delivered.receipt / RECEIPT)
+        receipt = read_receipt(delivered.receipt)
         lines += [gates_table(receipt, colour=wants_colour(out, os.environ)), ""]
         lines += [f"receipt  {folder}/{RECEIPT}", f"report   {folder}/report.html", ""]
     if delivered.production_url:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from settings.errors import Overruled
+from tasks.store.schema import SCHEMA, check_schema
 
 Channel = Literal["stage", "production"]
 
@@ -41,7 +43,23 @@ class Wanted:
 
     def as_json(self) -> dict[str, Any]:
         """Give the document's content."""
-        return asdict(self)
+        return {"schema": SCHEMA, **asdict(self)}
+
+    @classmethod
+    def read(cls, content: bytes | str, what: str) -> Wanted | None:
+        """Read a document; None for one that cannot be read, Newer names `what` that a newer Slipway wrote."""
+        try:
+            given = json.loads(content)
+        except ValueError:
+            return None
+        if not isinstance(given, dict):
+            return None
+        check_schema(given, what)
+        given.pop("schema", None)
+        try:
+            return cls(**given)
+        except TypeError:
+            return None
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,8 @@ class Rollout:
 
     @property
     def wanted(self) -> Wanted | None:
-        """The document, read; None where there is none, or it cannot be read."""
-        try:
-            return Wanted(**json.loads(self.document))
-        except (ValueError, TypeError):
-            return None
+        """The document, read; None where there is none, or it cannot be read. Raises Newer."""
+        return Wanted.read(self.document, f"the annotation {DOCUMENT} of its Deployment")
 
     @property
     def asks_for_token(self) -> bool:

@@ -43,7 +43,10 @@ class ChannelFiles:
         return self.folder / f"{self.channel}.log"
 
     def wanted(self) -> Wanted | None:
-        """Give what the document says; None if there is none, or it cannot be read."""
+        """Give what the document says; None if there is none, or it cannot be read.
+
+        Raises Newer where a newer Slipway wrote it.
+        """
         return _read(self.document)
 
     def kept_wanted(self) -> Wanted | None:
@@ -97,6 +100,7 @@ def _digest(content: bytes) -> str:
 
 def _read(document: Path) -> Wanted | None:
     try:
-        return Wanted(**json.loads(document.read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
+        content = document.read_bytes()
+    except FileNotFoundError:
         return None
+    return Wanted.read(content, str(document))

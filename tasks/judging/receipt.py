@@ -7,6 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from settings.errors import Surroundings
+from tasks.store.files import read_json
+from tasks.store.schema import SCHEMA, check_schema
+
 RECEIPT = "receipt.json"
 
 Outcome = Literal["promoted", "refused", "judged", "forced", "taken back", "overtaken"]
@@ -42,6 +46,7 @@ def write_receipt(
     if (outcome == "forced") != (forced_by is not None):
         raise ValueError(f"the outcome is {outcome!r} and it was forced by {forced_by!r}")
     content = {
+        "schema": SCHEMA,
         "name": name,
         "version": version,
         "release": {**verdict["release"], "digest": digest},
@@ -61,4 +66,14 @@ def write_receipt(
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / RECEIPT).write_text(text + "\n", encoding="utf-8")
+    return content
+
+
+def read_receipt(folder: Path) -> dict[str, Any]:
+    """Give the content of the receipt in a folder; Surroundings where it is damaged, or of a newer Slipway."""
+    path = folder / RECEIPT
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise Surroundings(f"{path} is damaged (not a JSON object); remove it and run again")
+    check_schema(content, str(path))
     return content

@@ -19,10 +19,11 @@ from tasks.release.inprocess import BATCH, in_batches, run_saved_model
 from tasks.release.scales import measure_scales
 from tasks.release.threshold import choose_threshold
 from tasks.store.files import sha256_of, write_json
+from tasks.store.schema import SCHEMA
 
 logger = logging.getLogger(__name__)
 
-_MEASURED = {"threshold", "false_positive_rate", "held_out", "scales", "signatures", "digests"}
+_MEASURED = {"schema", "threshold", "false_positive_rate", "held_out", "scales", "signatures", "digests"}
 
 _SCALES_ON = 250  # held-out images
 
@@ -73,6 +74,7 @@ def export(
         folder,
         {
             **facts,
+            "schema": SCHEMA,
             "threshold": float(threshold),
             "false_positive_rate": false_positive_rate,
             "held_out": {"images": len(scores), "flagged": flagged},

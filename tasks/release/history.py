@@ -14,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from tasks.store.lock import model_lock
+from tasks.store.schema import SCHEMA, check_schema
 
 EventName = Literal["exported", "staged", "judged", "promoted", "rolled back"]
 
@@ -54,13 +55,19 @@ class History:
         self.who = who
 
     def events(self) -> list[Event]:
-        """Give all events; a line that is damaged, as by a killed writer, is none."""
+        """Give all events; a line that is damaged, as by a killed writer, is none.
+
+        Raises Newer where a newer Slipway has added a line.
+        """
         if not self.path.exists():
             return []
         events = []
         for line in self.path.read_bytes().splitlines():
             try:
-                events.append(Event.model_validate(json.loads(line)))
+                content = json.loads(line)
+                if isinstance(content, dict):
+                    check_schema(content, str(self.path))
+                events.append(Event.model_validate(content))
             except ValueError:
                 continue
         return events
@@ -76,12 +83,13 @@ class History:
             why=why,
             **more,
         )
+        line = json.dumps({"schema": SCHEMA, **entry.model_dump()}, ensure_ascii=False).encode()
         with model_lock(self.path.parent), self.path.open("ab+") as file:
             torn = b""
             if file.seek(0, os.SEEK_END) > 0:
                 file.seek(-1, os.SEEK_END)
                 torn = b"" if file.read(1) == b"\n" else b"\n"  # a killed writer's line stays alone
-            file.write(torn + entry.model_dump_json().encode() + b"\n")
+            file.write(torn + line + b"\n")
             file.flush()
             os.fsync(file.fileno())
         return entry

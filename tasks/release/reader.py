@@ -14,10 +14,11 @@ import numpy as np
 from settings.errors import WrongInput
 from tasks.release import contract
 from tasks.store.files import sha256_of
+from tasks.store.schema import check_schema
 
 
 class Release:
-    """The release in a folder; raises WrongInput where the folder is none."""
+    """The release in a folder; raises WrongInput where it is none, Newer where a newer Slipway wrote it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -107,6 +108,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         raise WrongInput(f"{folder} is not a release: it has no {contract.MANIFEST}") from None
     except ValueError as error:
         raise WrongInput(f"{path} is damaged ({error}); {_REMEDY}") from error
+    if isinstance(manifest, dict):
+        check_schema(manifest, str(path))
     for name, kind in _FIELDS.items():
         if not isinstance(manifest, dict) or not isinstance(manifest.get(name), kind):
             raise WrongInput(f"{path} is not the manifest of a release: it has no {name!r}; {_REMEDY}")

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from tasks.store.schema import Newer, check_schema
+
 RUNTIMES = ("litert", "tensorflow")
 
 
@@ -31,6 +33,11 @@ def parse(content: bytes) -> Document:
         raise ValueError(f"not JSON: {error}") from error
     if not isinstance(given, dict):
         raise ValueError("not a JSON object")
+    try:
+        check_schema(given, "it")
+    except Newer as error:  # its names and values may mean something else by now
+        raise ValueError(str(error)) from error
+    given.pop("schema", None)
     known = {field.name: field.type for field in fields(Document)}
     if unknown := sorted(given.keys() - known.keys()):
         raise ValueError(f"unknown name {unknown[0]!r}: there are {', '.join(known)}")

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from settings.errors import Surroundings
 from settings.hyperparameters import JudgingSettings
-from tasks.judging.receipt import RECEIPT, write_receipt
+from tasks.judging.receipt import RECEIPT, read_receipt, write_receipt
 from tasks.judging.verdict import judge
+from tasks.store.schema import SCHEMA, Newer
 
 
 def arguments(verdict: dict[str, Any]) -> dict[str, Any]:
@@ -56,3 +58,18 @@ def test_force_has_a_name(make_case: Callable[..., Any], settings: JudgingSettin
         write_receipt(tmp_path, **(given | {"outcome": "forced"}))
     with pytest.raises(ValueError, match="'promoted' and it was forced by 'ada'"):
         write_receipt(tmp_path, **(given | {"forced_by": "ada"}))
+
+
+def test_a_receipt_says_its_schema(
+    make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """What is read back is what was written; one of a newer version, or none, is refused by name."""
+    receipt = write_receipt(tmp_path, **arguments(dict(judge(tmp_path, make_case(), settings).content)))
+    assert receipt["schema"] == SCHEMA
+    assert read_receipt(tmp_path) == receipt
+    (tmp_path / RECEIPT).write_text(json.dumps(receipt | {"schema": SCHEMA + 1}))
+    with pytest.raises(Newer, match=r"receipt\.json was written by a newer Slipway .*: upgrade"):
+        read_receipt(tmp_path)
+    (tmp_path / RECEIPT).write_text("[]")
+    with pytest.raises(Surroundings, match=r"receipt\.json is damaged"):
+        read_receipt(tmp_path)

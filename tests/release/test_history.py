@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import socket
@@ -11,6 +12,7 @@ import pytest
 
 from tasks.release.history import History, account
 from tasks.store import lock
+from tasks.store.schema import SCHEMA, Newer
 
 
 @pytest.fixture
@@ -145,3 +147,22 @@ def test_every_line_is_written_under_the_lock_of_the_model(history, monkeypatch)
         history.append("promoted", 1, "d", "test")
     writer.join(30)
     assert [event.version for event in history.events()] == [1, 2]
+
+
+def test_each_line_says_its_schema(history):
+    """A reader of later times knows what it has before it; a line without a schema is one of before."""
+    promote(history, 1)
+    (line,) = history.path.read_text().splitlines()
+    assert json.loads(line)["schema"] == SCHEMA
+    old = {name: value for name, value in json.loads(line).items() if name != "schema"}
+    history.path.write_text(json.dumps(old) + "\n")
+    assert history.served() == [1]
+
+
+def test_a_line_of_a_newer_version_is_not_stepped_over(history):
+    """What a newer version has written down may be a promotion: to go on without it would be wrong."""
+    promote(history, 1)
+    with history.path.open("a") as file:
+        file.write(json.dumps({"schema": SCHEMA + 1, "event": "promoted in a new way", "version": 2}) + "\n")
+    with pytest.raises(Newer, match=r"history\.jsonl was written by a newer Slipway .*: upgrade"):
+        history.events()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from settings.errors import WrongInput
 from tasks.release.reader import Release
+from tasks.store.schema import SCHEMA, Newer
 
 
 @pytest.fixture
@@ -108,3 +110,20 @@ def test_light() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "set()"
+
+
+def test_the_manifest_says_its_schema(copy: Path) -> None:
+    """A release is of this version's schema; one without a number is of before, and is read too."""
+    path = copy / "assets.extra/manifest.json"
+    manifest = json.loads(path.read_bytes())
+    assert manifest.pop("schema") == SCHEMA
+    path.write_text(json.dumps(manifest))
+    Release(copy).verify()
+
+
+def test_a_release_of_a_newer_version(copy: Path) -> None:
+    """It is not guessed at: the line says what to do."""
+    path = copy / "assets.extra/manifest.json"
+    path.write_text(json.dumps({"schema": SCHEMA + 1, "everything": "else"}))
+    with pytest.raises(Newer, match=r"manifest\.json was written by a newer Slipway .*: upgrade"):
+        Release(copy)

@@ -215,6 +215,7 @@ def test_what_is_tried_again_is_tried_ever_less_often(tmp_path, releases, monkey
         (b'{"version": 2, "max_images": 0}', "max_images is 0"),
         (b'{"version": 2, "runtime": "onnx"}', "runtime is 'onnx'"),
         (b'{"version": 2, "canary": 3}', "unknown name 'canary'"),
+        (b'{"version": 2, "schema": 99, "canary": 3}', "written by a newer Slipway"),
     ],
 )
 def test_a_document_that_cannot_be_obeyed_changes_nothing(content, message, tmp_path, releases, caplog):

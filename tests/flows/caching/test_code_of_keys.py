@@ -79,6 +79,7 @@ STEPS: dict[str, set[str]] = {
     "tasks/reporting/*": set(),
     "tasks/store/__init__.py": ALL - {"fetch-dataset"},
     "tasks/store/files.py": ALL - {"fetch-dataset"},
+    "tasks/store/schema.py": {"export", *JUDGE},
     "tasks/store/artifacts.py": {"export"},
     "tasks/store/token.py": JUDGE,
     "tasks/store/*": set(),
