@@ -19,7 +19,7 @@ from tasks.judging.receipt import RECEIPT, Outcome, read_receipt, write_receipt
 from tasks.judging.verdict import load_verdict
 from tasks.release.reader import Release
 from tasks.store.artifacts import Artifact
-from tasks.store.files import aside, write_json
+from tasks.store.files import aside, make_folder, publish, write_json
 from tasks.timeline import Timeline
 from tasks.workplace import Workplace
 
@@ -58,7 +58,7 @@ def report(
             return Reported(folder=folder, changed=False)
     number = 1 + (int(written[-1].name.partition("-")[2]) if written else 0)
     target = place.registry.receipts / f"{version}-{number}"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     temporary = aside(target)
     temporary.mkdir()
     try:
@@ -79,7 +79,7 @@ def report(
         write_page(temporary, receipt, place.store.folder(verdict))
         golden = Release(place.registry.folder(version)).golden["imgs"]
         write_json(temporary / REQUEST, {"instances": golden[:1].round(4).astype(float).tolist()})
-        temporary.rename(target)
+        publish(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return Reported(folder=target, changed=True)

@@ -47,7 +47,7 @@ class Wanted:
 
     @classmethod
     def read(cls, content: bytes | str, what: str) -> Wanted | None:
-        """Read a document; None for one that cannot be read, Newer names `what` that a newer Slipway wrote."""
+        """Read a document; None where it cannot be read. Raises Newer, which names `what` it is."""
         try:
             given = json.loads(content)
         except ValueError:

@@ -15,6 +15,7 @@ from tasks.datasets.containers import LARGEST_READ, readable
 from tasks.datasets.errors import Refused, Unavailable
 from tasks.datasets.local import downloads_folder, packages_of
 from tasks.datasets.packages import apt_download, installed_files, opened, workspace
+from tasks.store.files import publish
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,7 @@ def _packaged(
         if missing:
             for path in apt_download(missing, folder, should_stop):
                 fonts |= _in_package(path, should_stop)
-                path.replace(downloads / path.name)
+                publish(path, downloads / path.name)
     return _sorted(fonts)
 
 

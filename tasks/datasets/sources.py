@@ -13,6 +13,7 @@ from tasks.datasets.decoding import Decoding
 from tasks.datasets.errors import Refused, Unavailable
 from tasks.datasets.local import downloads_folder, files_alike, files_of, packages_of, unused
 from tasks.datasets.packages import apt_download, installed_files, npm_pack, opened, workspace
+from tasks.store.files import publish
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +169,7 @@ class Url:
                 logger.info("%s; it is of two downloads: once more from its start", refused)
                 self._download(file, url, part, should_stop)
                 self._decode(decoding, file, url, part)
-            part.replace(self._downloads / file.published_name)
+            publish(part, self._downloads / file.published_name)
 
     def _decode(self, decoding: Decoding, file: Published, url: str, part: Path) -> None:
         try:
@@ -208,7 +209,7 @@ class Package:
                     return
                 [package] = apt_download([self._name], folder, should_stop)
             decode_package(package, decoding, self.origin, should_stop)
-            package.replace(self._downloads / package.name)
+            publish(package, self._downloads / package.name)
         if decoding.missing:
             raise Unavailable(f"has no {', '.join(file.name for file in decoding.missing)}")
 

@@ -70,7 +70,7 @@ def write_receipt(
 
 
 def read_receipt(folder: Path) -> dict[str, Any]:
-    """Give the content of the receipt in a folder; Surroundings where it is damaged, or of a newer Slipway."""
+    """Give the content of a folder's receipt; Surroundings where it is damaged, or of a newer Slipway."""
     path = folder / RECEIPT
     content = read_json(path)
     if not isinstance(content, dict):

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.store.files import flush, make_folder
 from tasks.store.lock import model_lock
 from tasks.store.schema import SCHEMA, check_schema
 
@@ -84,6 +85,7 @@ class History:
             **more,
         )
         line = json.dumps({"schema": SCHEMA, **entry.model_dump()}, ensure_ascii=False).encode()
+        make_folder(self.path.parent)
         with model_lock(self.path.parent), self.path.open("ab+") as file:
             torn = b""
             if file.seek(0, os.SEEK_END) > 0:
@@ -92,6 +94,7 @@ class History:
             file.write(torn + line + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        flush(self.path.parent)
         return entry
 
     def served(self) -> list[int]:

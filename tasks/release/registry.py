@@ -17,7 +17,7 @@ from pathlib import Path
 from settings.errors import WrongInput
 from tasks.release.history import History
 from tasks.store.artifacts import RECORD, combined_digest, file_digests
-from tasks.store.files import aside
+from tasks.store.files import aside, make_folder, publish
 from tasks.store.lock import model_lock
 
 logger = logging.getLogger(__name__)
@@ -122,20 +122,20 @@ class Registry:
 
 def copy_folder(source: Path, target: Path) -> None:
     """Copy an artifact's files, without its record; the copy is seen when it is whole."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     temporary = aside(target)
     try:
         shutil.copytree(source, temporary, ignore=shutil.ignore_patterns(RECORD))
-        temporary.rename(target)
+        publish(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def move_folder(source: Path, target: Path) -> None:
     """Rename a folder; where the target is on another disk, copy it aside, rename, and remove the source."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     try:
-        source.rename(target)
+        publish(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise

@@ -1,4 +1,8 @@
-"""Files that are never half-written: written aside, flushed to the disk, then renamed."""
+"""Files and folders that are never half-written: written aside, flushed to the disk, then renamed.
+
+Everything is published from here. A file system may keep a rename and lose what was renamed when the power
+goes, so what is inside is flushed before, and the folder that names it after.
+"""
 
 from __future__ import annotations
 
@@ -37,17 +41,48 @@ def writer_of(name: str) -> tuple[str, int] | None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Replace the file in one step: readers see the old content or the new, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = aside(path)
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        temporary.write_bytes(content)
+        publish(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def publish(source: Path, target: Path) -> None:
+    """Rename a file, or a folder with all that is in it, into place, such that it outlives a power cut.
+
+    A file takes the place of the one before; a folder's place has to be free.
+    """
+    if source.is_dir():
+        for folder, _, names in os.walk(source):
+            for name in names:
+                flush(Path(folder, name))
+            flush(Path(folder))
+    else:
+        flush(source)
+    source.replace(target)
+    for home in {target.parent, source.parent}:
+        flush(home)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it where they are missing, such that they outlive a power cut."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    for folder in reversed(missing):
+        flush(folder.parent)
+
+
+def flush(path: Path) -> None:
+    """Bring what a file holds, or the names that a folder holds, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -22,6 +22,4 @@ def check_schema(content: Mapping[str, Any], what: str) -> None:
     """Raise Newer, which names `what`, where the content is of a schema that is not known yet."""
     schema = content.get("schema", 0)
     if type(schema) is not int or schema > SCHEMA:
-        raise Newer(
-            f"{what} was written by a newer Slipway (schema {schema!r}; this one reads up to {SCHEMA}): upgrade"
-        )
+        raise Newer(f"{what} was written by a newer Slipway (schema {schema!r}, here is {SCHEMA}): upgrade")

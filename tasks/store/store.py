@@ -22,7 +22,7 @@ from tasks.store.artifacts import (
     write_record,
 )
 from tasks.store.code import edited
-from tasks.store.files import aside
+from tasks.store.files import aside, make_folder, publish
 from tasks.store.keys import Key, changes
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class Store:
             return found
         logger.info("%s: %s", kind, self.why(kind, key))
         folder = self.home(kind) / key.digest[:NAME_LENGTH]
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
         temporary = aside(folder)
         temporary.mkdir()
         start = time.perf_counter()
@@ -137,9 +137,9 @@ class Store:
 
 
 def replace_folder(source: Path, target: Path) -> None:
-    """Rename a folder into place; what stands there goes aside first and is then removed."""
+    """Publish a folder; what stands in its place goes aside first and is then removed."""
     old = aside(target)
     with contextlib.suppress(FileNotFoundError):
         target.rename(old)
-    source.rename(target)
+    publish(source, target)
     shutil.rmtree(old, ignore_errors=True)

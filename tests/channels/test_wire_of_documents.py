@@ -55,7 +55,7 @@ def test_a_document_of_a_newer_version_is_refused(tmp_path):
     files.document.write_text(newer)
     with pytest.raises(Newer, match=r"stage\.json was written by a newer Slipway .*: upgrade"):
         files.wanted()
-    with pytest.raises(ValueError, match="it was written by a newer Slipway .*: upgrade"):
+    with pytest.raises(ValueError, match=r"it was written by a newer Slipway .*: upgrade"):
         document.parse(newer.encode())
     template = {"metadata": {"annotations": {DOCUMENT: newer}}}
     with pytest.raises(Newer, match=f"the annotation {DOCUMENT} of its Deployment was written by a newer"):
