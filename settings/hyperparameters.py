@@ -86,6 +86,13 @@ class ClassifierSettings(Stage):
     shift: int = Field(
         1, ge=0, le=4, description="pixels by which training moves the images at most, either way"
     )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description=(
+            "type of the matrix products in training, which decides the weights; auto is bfloat16 where the "
+            "processor has instructions for it, else float32"
+        ),
+    )
     display_steps: int = Field(500, ge=1, description="steps between two lines of progress")
     checkpoint_seconds: float = Field(10.0, gt=0, description="seconds between two checkpoints")
     seed: Seed = Field(1, description="seed of the initial weights and of the order of the images")
@@ -112,6 +119,13 @@ class ConceptSettings(Stage):
         description=(
             "the score: error of reconstruction seen through a 3 x 3 mean over the image's variance, "
             "error over variance, or the plain error"
+        ),
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
+        description=(
+            "type of the matrix products in training, which decides the weights; auto is bfloat16 where the "
+            "processor has instructions for it, else float32"
         ),
     )
     display_steps: int = Field(500, ge=1, description="steps between two lines of progress")

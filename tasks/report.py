@@ -59,6 +59,7 @@ def report(
     number = 1 + (int(written[-1].name.partition("-")[2]) if written else 0)
     target = place.registry.receipts / f"{version}-{number}"
     make_folder(target.parent)
+    described = Release(place.registry.folder(version))
     temporary = aside(target)
     temporary.mkdir()
     try:
@@ -75,9 +76,10 @@ def report(
             stages=[asdict(entry) for entry in timeline.entries],
             settings=settings,
             forced_by=place.who if outcome == "forced" else None,
+            precision=described.manifest.get("precision", {}),  # unknown of a release of before
         )
         write_page(temporary, receipt, place.store.folder(verdict))
-        golden = Release(place.registry.folder(version)).golden["imgs"]
+        golden = described.golden["imgs"]
         write_json(temporary / REQUEST, {"instances": golden[:1].round(4).astype(float).tolist()})
         publish(temporary, target)
     finally:

@@ -33,6 +33,7 @@ def write_receipt(
     datasets: Sequence[Mapping[str, Any]],
     stages: Sequence[Mapping[str, Any]],
     settings: Mapping[str, Any],
+    precision: Mapping[str, str],
     forced_by: str | None = None,
 ) -> dict[str, Any]:
     """Write receipt.json into the folder, and give its content.
@@ -40,7 +41,8 @@ def write_receipt(
     `digest` is the release's, `verdict_digest` the verdict's, `at` the time in ISO 8601, `verdict` the
     content of verdict.json. Each of the `datasets` has a `name` and whatever is known of `role`, `images`,
     `digest`, `source`, `quarantined` and `note`; each of the `stages` has `name`, `how` (computed, cached,
-    unchanged) and `seconds`; `settings` are the resolved ones by section.
+    unchanged) and `seconds`; `settings` are the resolved ones by section, `precision` is what that of each
+    network became.
     Raises ValueError when an outcome is forced by nobody, or the reverse.
     """
     if (outcome == "forced") != (forced_by is not None):
@@ -63,6 +65,7 @@ def write_receipt(
         "datasets": [dict(each) for each in datasets],
         "stages": [dict(each) for each in stages],
         "settings": dict(settings),
+        "precision": dict(precision),
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / RECEIPT).write_text(text + "\n", encoding="utf-8")

@@ -20,12 +20,12 @@ def make_classifier(
     *,
     checkpoints: Path,
     should_stop: Callable[[], bool],
-) -> None:
-    """Write weights and learning curve into `folder`, trained on the dataset of another folder."""
+) -> dict[str, str]:
+    """Write weights and learning curve into `folder`, trained on the dataset of another folder; give notes of the making."""
     from tasks.models.classifier import train_classifier
 
     seen = training_images(dataset, held_out=data.held_out, limit=data.limit)
-    train_classifier(
+    return train_classifier(
         folder,
         seen.images,
         seen.known_labels(),

@@ -20,9 +20,11 @@ def make_concept(
     *,
     checkpoints: Path,
     should_stop: Callable[[], bool],
-) -> None:
-    """Write weights and learning curve into `folder`, trained on the dataset of another folder."""
+) -> dict[str, str]:
+    """Write weights and learning curve into `folder`, trained on the dataset of another folder; give notes of the making."""
     from tasks.models.concept import train_concept
 
     seen = training_images(dataset, held_out=data.held_out, limit=data.limit)
-    train_concept(folder, seen.images, settings=concept, checkpoints=checkpoints, should_stop=should_stop)
+    return train_concept(
+        folder, seen.images, settings=concept, checkpoints=checkpoints, should_stop=should_stop
+    )

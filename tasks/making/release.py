@@ -46,6 +46,7 @@ def make_release(
             dataset_digest=dataset.digest,
             quarantined=store.record(dataset).notes.get("quarantined", []),
             networks={name: network.digest for name, network in networks.items()},
+            precision={name: record.notes["precision"] for name, record in records.items()},
             parts={**records["classifier"].parts, **records["concept"].parts, **parts},
             image=image,
         ),

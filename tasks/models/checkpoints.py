@@ -41,7 +41,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, npt.NDArray[Any]]) -> None
 
 
 def load_checkpoint(folder: Path, expected: Mapping[str, npt.NDArray[Any]]) -> Arrays | None:
-    """The state that was kept, if there is one with the names, shapes and types of `expected`."""
+    """The state that was kept, if there is one with the names, shapes, types and texts of `expected`."""
     path = folder / _FILE
     if not path.exists():
         return None
@@ -50,6 +50,16 @@ def load_checkpoint(folder: Path, expected: Mapping[str, npt.NDArray[Any]]) -> A
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         logger.warning("The checkpoint %s cannot be read (%s): starting from the first step", path, error)
         return None
+    for name, text in expected.items():
+        if text.dtype.kind == "U" and name in state and state[name] != text:
+            logger.warning(
+                "The checkpoint %s is of %s %s, not %s: starting from the first step",
+                path,
+                name,
+                state[name],
+                text,
+            )
+            return None
     if {name: (array.shape, array.dtype) for name, array in state.items()} != {
         name: (array.shape, array.dtype) for name, array in expected.items()
     }:

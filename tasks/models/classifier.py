@@ -33,15 +33,14 @@ def train_classifier(
     settings: ClassifierSettings,
     checkpoints: Path,
     should_stop: Callable[[], bool],
-    products: hardware.Products | None = None,
-) -> None:
+) -> dict[str, str]:
     """Trains on images (N, 28, 28) with labels (N,) and writes weights.npz and curve.csv into `folder`.
 
-    `products` forces the type of the matrix products, which is else the machine's quicker one. Raises
-    Stopped and Diverged as loop.train does.
+    Gives notes of the making: the `precision` that the setting became on this machine. Raises Stopped and
+    Diverged as loop.train does.
     """
     hardware.configure_threads()
-    products = products or hardware.products()
+    products = hardware.choose_products(settings.precision)
     network = classifier_network(settings, products)
     data = (flat(images, products), tf.constant(labels.astype(np.int32)))
 
@@ -58,11 +57,13 @@ def train_classifier(
         network.initial_parts(settings.initial_weights, settings.seed),
         data,
         settings=settings,
+        precision=products,
         checkpoints=checkpoints,
         should_stop=should_stop,
     )
     write_arrays(folder / "weights.npz", network.weights(trained.parts))
     write_bytes(folder / "curve.csv", trained.curve(settings.display_steps).encode())
+    return {"precision": products}
 
 
 def classifier_network(settings: ClassifierSettings, products: hardware.Products) -> Stack:

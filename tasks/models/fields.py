@@ -10,6 +10,7 @@ _LOOP_FIELDS = (
     "initial_weights",
     "display_steps",  # the rows of curve.csv
     "seed",
+    "precision",  # as it is set: what it became is a note of the artifact
 )
 
 CLASSIFIER_KEY_FIELDS = (*_LOOP_FIELDS, "hidden_1", "hidden_2", "label_smoothing", "shift")

@@ -9,11 +9,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+from settings.errors import WrongInput
+
 Products = Literal["bfloat16", "float32"]
+Precision = Literal["auto", "bfloat16", "float32"]
 
 logger = logging.getLogger(__name__)
 
+HIDING = "ONEDNN_MAX_CPU_ISA"  # hides instructions of the processor from oneDNN
+
 _configuring = threading.Lock()
+
+
+def choose_products(precision: Precision) -> Products:
+    """Give the type of the products that a setting asks for; `auto` leaves it to the processor.
+
+    Raises WrongInput for bfloat16 where oneDNN would abort the process.
+    """
+    if precision == "auto":
+        return products()
+    if precision == "bfloat16" and HIDING in os.environ:
+        raise WrongInput(
+            f"precision bfloat16 does not go with {HIDING}={os.environ[HIDING]}: unset the variable, "
+            "or set precision to float32"
+        )
+    return precision
 
 
 def products(cpuinfo: Path = Path("/proc/cpuinfo"), environ: Mapping[str, str] | None = None) -> Products:
@@ -23,7 +43,7 @@ def products(cpuinfo: Path = Path("/proc/cpuinfo"), environ: Mapping[str, str] |
     when ONEDNN_MAX_CPU_ISA hides instructions that TensorFlow has seen.
     """
     environ = os.environ if environ is None else environ
-    if "ONEDNN_MAX_CPU_ISA" in environ or not cpuinfo.exists():
+    if HIDING in environ or not cpuinfo.exists():
         return "float32"
     for line in cpuinfo.read_text(errors="replace").splitlines():
         if line.startswith("flags"):

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from settings.errors import Stopped, WrongInput
 from tasks.models.checkpoints import load_checkpoint, save_checkpoint
+from tasks.models.hardware import Products
 from tasks.models.schedule import Order, Schedule, learning_rates
 
 logger = logging.getLogger(__name__)
@@ -92,24 +93,30 @@ def train(
     data: Sequence[tf.Tensor],
     *,
     settings: LoopSettings,
+    precision: Products,
     checkpoints: Path,
     should_stop: Callable[[], bool],
 ) -> Trained:
     """Trains the parts of a network, by their names, on the tensors of `data`, each with one row per image.
 
-    Goes on from the checkpoint in `checkpoints`, where there is one. Raises Stopped after the call in
-    which `should_stop` came true, with all that was done kept; raises Diverged when the loss is not finite.
+    Goes on from the checkpoint in `checkpoints`, where there is one with products of this `precision`: what
+    was trained on another kind of processor does not fit. Raises Stopped after the call in which
+    `should_stop` came true, with all that was done kept; raises Diverged when the loss is not finite.
     """
     steps, batch_size = settings.steps, settings.batch_size
     order = Order(len(data[0]), batch_size, settings.seed)
     rates = learning_rates(settings.schedule, settings.learning_rate, steps)
     adam_rates = (rates * _bias_correction(steps)).astype(np.float32)
 
-    state: dict[str, npt.NDArray[Any]] = {"step": np.array(0), "losses": np.zeros(steps, np.float32)}
+    state: dict[str, npt.NDArray[Any]] = {
+        "precision": np.array(precision),
+        "step": np.array(0),
+        "losses": np.zeros(steps, np.float32),
+    }
     for part, values in parts.items():
         state |= {part: values, f"{part}/m": np.zeros_like(values), f"{part}/v": np.zeros_like(values)}
     state = load_checkpoint(checkpoints, state) or state
-    step, losses = int(state.pop("step")), state.pop("losses")
+    kind, step, losses = state.pop("precision"), int(state.pop("step")), state.pop("losses")
     if step:
         logger.info("%s: goes on from step %s of %s", name, f"{step:,}", f"{steps:,}")
 
@@ -118,7 +125,7 @@ def train(
 
     def keep() -> None:
         values = {part: variable.numpy() for part, variable in variables.items()}
-        save_checkpoint(checkpoints, {"step": np.array(step), "losses": losses, **values})
+        save_checkpoint(checkpoints, {"precision": kind, "step": np.array(step), "losses": losses, **values})
 
     logger.info("%s: %s steps of %s out of %s images", name, f"{steps:,}", batch_size, f"{len(data[0]):,}")
     run(step, order.batches(step, 0), adam_rates[:0])  # compiles

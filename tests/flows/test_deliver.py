@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from settings.errors import GateFailed, Overruled, WrongInput
+from tasks.models.hardware import products
 from tasks.release.contract import MANIFEST
 from tasks.store.artifacts import read_record
 
@@ -39,6 +40,8 @@ def test_first_delivery(place):
         "quarantined": [],
     }
     assert manifest["settings"].items() >= {"classifier.steps": "200", "data.held_out": "500"}.items()
+    precision = {"classifier": products(), "concept": products()}
+    assert (manifest["precision"], receipt["precision"]) == (precision, precision)
     assert manifest["packages"].keys() == {"python", "tensorflow", "numpy"}
     assert manifest["packages"]["tensorflow"] == version("tensorflow")
     assert re.fullmatch("[0-9a-f]{64}", manifest["code"])

@@ -27,6 +27,7 @@ def arguments(verdict: dict[str, Any]) -> dict[str, Any]:
         "datasets": [{"name": "mnist", "role": "training and test", "digest": "def"}],
         "stages": [{"name": "judge", "how": "computed", "seconds": 1.5}],
         "settings": {"judging": {"seed": 1}},
+        "precision": {"classifier": "float32", "concept": "bfloat16"},
     }
 
 
@@ -43,6 +44,7 @@ def test_the_receipt_holds_what_was_decided_and_measured(
     assert receipt["primary"] == {"set": "letters", "wanted": "letters"}
     assert receipt["passed"] is True
     assert receipt["counts"] == {"passed": 8, "failed": 0, "off": 1, "not applicable": 1}
+    assert receipt["precision"] == {"classifier": "float32", "concept": "bfloat16"}
     assert receipt["metrics"]["accuracy"] == verdict["accuracy"]
     assert receipt["metrics"]["detectors"]["letters"]["concept"]["auroc"]["value"] == 1.0
     assert not {"histograms", "pictures", "gates"} & receipt["metrics"].keys()

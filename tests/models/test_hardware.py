@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.models.hardware import cores, products
+from settings.errors import WrongInput
+from tasks.models import hardware
+from tasks.models.hardware import choose_products, cores, products
 
 
 @pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16"])
@@ -44,3 +46,23 @@ def test_cores_heed_the_quota_of_the_container(tmp_path: Path, limit: str, expec
     quota.write_text(f"{limit}\n")
     assert cores(quota) == (expected or len(os.sched_getaffinity(0)))
     assert cores(tmp_path / "none") == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("found", ["float32", "bfloat16"])
+def test_the_setting_is_over_the_processor(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set holds on every processor; only auto takes what this one is good at."""
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    monkeypatch.setattr(hardware, "products", lambda: found)
+    assert [choose_products(each) for each in ("auto", "float32", "bfloat16")] == [
+        found,
+        "float32",
+        "bfloat16",
+    ]
+
+
+def test_bfloat16_is_refused_where_it_would_end_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With instructions hidden from oneDNN, the variable is named with the ways out; float32 works."""
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert choose_products("auto") == choose_products("float32") == "float32"
+    with pytest.raises(WrongInput, match="ONEDNN_MAX_CPU_ISA=AVX2: unset the variable, or set precision"):
+        choose_products("bfloat16")

@@ -60,6 +60,7 @@ def run(
         START,
         (tf.constant(data),),
         settings=settings(**changes),
+        precision="float32",
         checkpoints=folder,
         should_stop=should_stop,
     )

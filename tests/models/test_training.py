@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,19 +35,19 @@ def training(request: pytest.FixtureRequest, labelled: Labelled, tmp_path: Path)
     chosen = request.getfixturevalue(f"{request.param}_settings")
 
     def train(name: str, checkpoints: str = "", should_stop: Any = never, **options: Any) -> dict[str, bytes]:
-        kind = options.pop("products", None)
         folder = tmp_path / name
         folder.mkdir()
         common = {
             "settings": chosen.model_copy(update=options),
             "checkpoints": tmp_path / (checkpoints or f"{name}.checkpoints"),
             "should_stop": should_stop,
-            "products": kind,
         }
         if request.param == "classifier":
-            train_classifier(folder, *labelled, **common)
+            notes = train_classifier(folder, *labelled, **common)
         else:
-            train_concept(folder, labelled[0], **common)
+            notes = train_concept(folder, labelled[0], **common)
+        asked = options.get("precision", "auto")
+        assert notes == {"precision": products() if asked == "auto" else asked}
         return {path.name: path.read_bytes() for path in folder.iterdir()}
 
     return train
@@ -55,7 +56,7 @@ def training(request: pytest.FixtureRequest, labelled: Labelled, tmp_path: Path)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_loss_goes_down(training: Training, kind: str) -> None:
     """The curve's last mean is well below its first, with either type of products."""
-    files = training("out", products=kind)
+    files = training("out", precision=kind)
     assert files.keys() == {"weights.npz", "curve.csv"}
     losses = [float(row.split(",")[1]) for row in files["curve.csv"].decode().splitlines()[1:]]
     assert len(losses) == 3
@@ -65,11 +66,24 @@ def test_the_loss_goes_down(training: Training, kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stopped_training_ends_at_the_same_bytes(training: Training, kind: str) -> None:
     """Both files are those of a training in one go, whichever part of it was done before the stop."""
-    whole = training("whole", products=kind)
+    whole = training("whole", precision=kind)
     asked = iter([False, True])
     with pytest.raises(Stopped):
-        training("stopped", "kept", lambda: next(asked), products=kind)
-    assert training("resumed", "kept", products=kind) == whole
+        training("stopped", "kept", lambda: next(asked), precision=kind)
+    assert training("resumed", "kept", precision=kind) == whole
+
+
+def test_a_training_does_not_go_on_with_products_of_another_type(
+    training: Training, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Moved to another kind of processor in the middle, it begins anew, says so, and mixes nothing."""
+    whole = training("whole", precision="float32")
+    asked = iter([False, True])
+    with pytest.raises(Stopped):
+        training("stopped", "kept", lambda: next(asked), precision="bfloat16")
+    with caplog.at_level(logging.WARNING):
+        assert training("moved", "kept", precision="float32") == whole
+    assert "checkpoint.npz is of precision bfloat16, not float32: starting from the first step" in caplog.text
 
 
 def test_another_seed_gives_other_weights(training: Training) -> None:

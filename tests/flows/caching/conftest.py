@@ -151,18 +151,19 @@ class Work:
             "images": {split: IMAGES[split] for split in splits},
         }
 
-    def train_classifier(self, folder: Path, images: np.ndarray, labels: np.ndarray, **how: Any) -> None:
+    def train_classifier(self, folder: Path, images: np.ndarray, labels: np.ndarray, **how: Any) -> Any:
         """Write what it is given."""
-        self._train("classifier", folder, [images, labels], **how)
+        return self._train("classifier", folder, [images, labels], **how)
 
-    def train_concept(self, folder: Path, images: np.ndarray, **how: Any) -> None:
+    def train_concept(self, folder: Path, images: np.ndarray, **how: Any) -> Any:
         """Write what it is given."""
-        self._train("concept", folder, [images], **how)
+        return self._train("concept", folder, [images], **how)
 
-    def _train(self, step: str, folder: Path, arrays: list[np.ndarray], *, settings: Any, **how: Any) -> None:
+    def _train(self, step: str, folder: Path, arrays: list[np.ndarray], *, settings: Any, **how: Any) -> Any:
         seen = [hashlib.sha256(array.tobytes()).hexdigest() for array in arrays]
         given = {"seen": seen, "settings": settings.model_dump(), "news": self.news.get(step)}
         (folder / "weights.npz").write_text(json.dumps(given))
+        return {"precision": "float32"}
 
     def export(self, folder: Path, *, facts: Any, held_out: np.ndarray, **given: Any) -> None:
         """Write a release that can be read and probed, with all that is given in its manifest."""

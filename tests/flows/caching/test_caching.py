@@ -47,6 +47,7 @@ SETTINGS: dict[str, tuple[Any, set[str]]] = {
     "classifier.initial_weights": ("normal", CLASSIFIED),
     "classifier.label_smoothing": (0.7, CLASSIFIED),
     "classifier.shift": (4, CLASSIFIED),
+    "classifier.precision": ("float32", CLASSIFIED),
     "classifier.display_steps": (7, CLASSIFIED),  # the rows of the learning curve
     "classifier.checkpoint_seconds": (7.0, NOTHING),
     "classifier.seed": (7, CLASSIFIED),
@@ -60,6 +61,7 @@ SETTINGS: dict[str, tuple[Any, set[str]]] = {
     "concept.initial_weights": ("normal", CONCEIVED),
     "concept.corruption": (0.7, CONCEIVED),
     "concept.score": ("error", RELEASED),  # computed from the same weights
+    "concept.precision": ("float32", CONCEIVED),
     "concept.display_steps": (7, CONCEIVED),
     "concept.checkpoint_seconds": (7.0, NOTHING),
     "concept.seed": (7, CONCEIVED),
