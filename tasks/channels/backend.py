@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -34,12 +34,17 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a channel is wanted to serve: its document."""
+    """What a channel is wanted to serve: its document.
+
+    The way back, `previous`, is no part of the wish: it changes nothing of what is served as long as all is
+    well, so documents that differ in it alone are equal.
+    """
 
     version: int
     runtime: str = "litert"
     max_request_mib: int = 32
     max_images: int = 10_000
+    previous: int = field(default=0, compare=False)
 
     def as_json(self) -> dict[str, Any]:
         """Give the document's content."""

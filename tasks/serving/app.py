@@ -84,6 +84,7 @@ class _Site:
             "digest": keeper.loaded.digest if keeper.loaded else "",
             "runtime": keeper.loaded.runtime if keeper.loaded else "",
             "error": keeper.error,
+            "fallback": keeper.fallback,
             "settled": keeper.settled,
             "document": self.identity.document,
             "revision": keeper.revision,

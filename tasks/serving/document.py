@@ -23,6 +23,7 @@ class Document:
     runtime: str = "litert"
     max_request_mib: int = 32
     max_images: int = 10_000
+    previous: int = 0  # served in place of a version that cannot be loaded where nothing is; 0: none
 
 
 def parse(content: bytes) -> Document:
@@ -53,7 +54,7 @@ def _check(name: str, value: Any) -> None:
         if value not in RUNTIMES:
             raise ValueError(f"runtime is {value!r}, not one of {', '.join(RUNTIMES)}")
         return
-    least = 0 if name == "version" else 1
+    least = 0 if name in ("version", "previous") else 1
     if type(value) is not int or value < least:
         raise ValueError(f"{name} is {value!r}, not a whole number of at least {least}")
 

@@ -26,7 +26,9 @@ class Keeper:
 
     `loaded` is replaced whole, so a request that took it finishes on it. A version that cannot be loaded,
     or a document that cannot be read, leaves the old version serving and stands in `error`, without paths:
-    everybody may read it. As long as the document wants a version that could not be loaded it is tried again.
+    everybody may read it. Where nothing is served, as at a start, the version that the document names as the
+    one before takes its place. As long as the document wants a version that could not be loaded it is tried
+    again.
     """
 
     def __init__(self, document: Path, homes: Sequence[Path], *, threads: int) -> None:
@@ -37,6 +39,7 @@ class Keeper:
         self.limits = Document()
         self.wanted = 0
         self.error = ""
+        self.fallback = False  # whether the version before is served, in place of the wanted one
         self.revision: str | None = None  # of the document that was read last
         self.settled = False  # whether it is obeyed, or refused for a reason that does not pass by itself
         self._told = ""  # the reason that is in the log already
@@ -95,10 +98,12 @@ class Keeper:
         else:
             started = time.perf_counter()
             try:
-                loaded = await asyncio.to_thread(self._load, wanted)
+                loaded = await asyncio.to_thread(self._load, wanted, wanted.version)
             except Exception as error:  # whatever it is, the old version goes on
                 may_pass = isinstance(error, Absent | OSError | MemoryError)
-                self._fail(f"version {wanted.version} cannot be served: {_reason(error)}", may_pass=may_pass)
+                reason = f"version {wanted.version} cannot be served: {_reason(error)}"
+                reason += await self._fall_back(wanted)
+                self._fail(reason, may_pass=may_pass)
                 self._try_later()
                 return
             if revision_of(self.document) != seen:
@@ -112,7 +117,18 @@ class Keeper:
         self.limits = wanted
         self.loaded = loaded
         self.error = ""
+        self.fallback = False
         self.settled = True
+
+    async def _fall_back(self, wanted: Document) -> str:
+        """Serve the version before where nothing is served; say so, or why it is not served either."""
+        if self.loaded is None and wanted.previous:
+            try:
+                self.loaded = await asyncio.to_thread(self._load, wanted, wanted.previous)
+            except Exception as error:
+                return f"; nor can version {wanted.previous}, the one before: {_reason(error)}"
+            self.limits, self.fallback = wanted, True
+        return f"; version {self.version}, the one before, is served in its place" if self.fallback else ""
 
     def _is_loaded(self, wanted: Document) -> bool:
         """Tell whether what is wanted is served: a version may have been made anew under its number."""
@@ -124,10 +140,10 @@ class Keeper:
         except (OSError, Unservable):  # loading says what is wrong with it
             return False
 
-    def _load(self, wanted: Document) -> Loaded:
-        folder = find_folder(wanted.version, self.homes)
+    def _load(self, wanted: Document, version: int) -> Loaded:
+        folder = find_folder(version, self.homes)
         runtime = find_runtime(wanted.runtime, threads=self.threads)
-        return load(wanted.version, folder, wanted.runtime, runtime)
+        return load(version, folder, wanted.runtime, runtime)
 
     def _try_later(self) -> None:
         self._again = time.monotonic() + self._pause

@@ -63,6 +63,11 @@ class Metrics:
 def _of_model(name: str, keeper: Keeper) -> Iterator[str]:
     yield _gauge("slipway_model_ready", "Whether a version is served.", int(keeper.ready))
     yield _gauge("slipway_document_error", "Whether the document cannot be obeyed.", int(bool(keeper.error)))
+    yield _gauge(
+        "slipway_fallback",
+        "Whether the version before is served, in place of one that cannot be loaded.",
+        int(keeper.fallback),
+    )
     if loaded := keeper.loaded:
         labels = _labels(name=name, version=loaded.version, runtime=loaded.runtime)
         yield _gauge("slipway_model_info", "The version that is served.", 1, labels)

@@ -19,7 +19,7 @@ from tasks.serving.keeper import Keeper
 
 def rejected(server, message):
     """Wait until the server says what is wrong with its document."""
-    while message not in (error := server.health()["error"]):
+    while message not in (error := server.health().get("error", "")):
         assert server.process.poll() is None, error
     return error
 
@@ -130,6 +130,60 @@ def test_a_broken_version_is_not_served(start, releases, tmp_path, damage):
     lines = [line for line in server.log.read_text().splitlines() if "version 5 cannot be served" in line]
     assert len(lines) == 1
     assert "version 1 goes on" in lines[0]
+
+
+@pytest.mark.parametrize("damage", [damage_byte, remove_file, remove_manifest])
+def test_the_version_before_is_served_where_nothing_else_is(start, releases, tmp_path, damage):
+    """At a start with a damaged release the way back of the document is taken, and everybody can see it.
+
+    The wanted version is served as soon as it is whole again.
+    """
+    homes = tmp_path / "homes"
+    for version, source in ((4, "1"), (5, "2")):
+        shutil.copytree(releases / source, homes / str(version))
+    message = damage(homes / "5")
+    server = start("--releases", str(homes), version=5, previous=4, wait=False)
+    server.serves(4)
+    health = server.health()
+    assert message in health["error"]
+    assert health["error"].endswith("; version 4, the one before, is served in its place")
+    assert (health["status"], health["fallback"]) == ("ready", True)
+    assert server.predict([]).headers["x-model-version"] == "4"
+    metrics = server.metrics()
+    assert (metrics["slipway_document_error"], metrics["slipway_fallback"]) == (1, 1)
+    assert metrics["slipway_model_info mnist 4 litert"] == 1
+    states = server.http.get("/v1/models/mnist").json()["model_version_status"]
+    assert {entry["version"]: entry["state"] for entry in states} == {"5": "END", "4": "AVAILABLE"}
+    assert "version 4, the one before, is served in its place" in server.log.read_text()
+    whole = tmp_path / "whole"
+    shutil.copytree(releases / "2", whole)
+    (homes / "5").rename(tmp_path / "damaged")
+    whole.rename(homes / "5")
+    server.serves(5)
+    assert (server.health()["error"], server.health()["fallback"]) == ("", False)
+    assert server.metrics()["slipway_fallback"] == 0
+
+
+def test_neither_version_can_be_served(start, releases, tmp_path):
+    """Where the version before is damaged too, nothing is served and both reasons are told."""
+    homes = tmp_path / "homes"
+    for version in (4, 5):
+        shutil.copytree(releases / "1", homes / str(version))
+        damage_byte(homes / str(version))
+    server = start("--releases", str(homes), version=5, previous=4, wait=False)
+    error = rejected(server, "nor can version 4, the one before: ")
+    assert error.count("model.tflite is not as it was exported") == 2
+    assert server.http.get("/health/ready").status_code == 503
+
+
+def test_a_version_that_goes_on_is_no_fallback(start, releases, tmp_path):
+    """A rollout that fails leaves the version that is served, whatever the document names as way back."""
+    shutil.copytree(releases / "2", tmp_path / "candidates" / "5")
+    message = damage_byte(tmp_path / "candidates" / "5")
+    server = start("--candidates", str(tmp_path / "candidates"))
+    server.want(version=5, previous=2)
+    assert "in its place" not in rejected(server, message)
+    assert (server.health()["version"], server.health()["fallback"]) == (1, False)
 
 
 def test_a_version_that_is_nowhere_is_not_served(start, releases):

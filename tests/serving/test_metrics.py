@@ -92,7 +92,7 @@ def test_the_model_is_told_as_it_is(start):
     while not server.health()["error"]:
         assert server.process.poll() is None
     wrong = only(server.metrics(), "slipway_")
-    assert (wrong["model_ready"], wrong["document_error"]) == (1, 1)
+    assert (wrong["model_ready"], wrong["document_error"], wrong["fallback"]) == (1, 1, 0)
     assert only(wrong, "model_info ") == {"mnist 1 litert": 1}
     assert wrong["model_loaded_timestamp_seconds"] == first["model_loaded_timestamp_seconds"]
 
