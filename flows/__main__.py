@@ -23,6 +23,7 @@ COMMANDS = {
     "status": "say what the channels serve",
     "history": "say what happened to the versions",
     "start": "let this machine serve again what it is meant to",
+    "prune": "remove old versions, and what the store holds for them",
     "stop": "stop the servers of this machine",
     "restart": "replace the servers of this machine by new ones",
     "attend": "end runs that cannot start, with the reason, from inside a cluster",

@@ -41,10 +41,12 @@ from tasks.fetch import gather
 from tasks.judge import judge, note_verdict, rivals_of
 from tasks.judging.receipt import Outcome
 from tasks.judging.verdict import load_verdict
+from tasks.mend import mend_production
 from tasks.observer import await_running
 from tasks.prepare import prepare
 from tasks.production import decision_against, look_at
 from tasks.promote import promote, refusal, standing
+from tasks.prune import prune_after
 from tasks.release.champions import champion_among, compared_on
 from tasks.report import report
 from tasks.stage import stage
@@ -53,7 +55,7 @@ from tasks.stopping import sheltered, should_stop, stop_in_order
 from tasks.store.lock import data_lock, run_lock
 from tasks.timeline import Entry, Timeline
 from tasks.train import train_classifier, train_concept
-from tasks.workplace import open_workplace
+from tasks.workplace import open_workplace, other_registries
 
 DEFAULTS = Delivery()
 
@@ -95,7 +97,8 @@ def deliver(
         raise WrongInput("\n".join(wrong))
     settings = delivery.model_dump(mode="json")
     logger.info("settings: %s", settings)
-    place = open_workplace(read_places(os.environ, Path.cwd()), serving.name, actor())
+    places = read_places(os.environ, Path.cwd())
+    place, others = open_workplace(places, serving.name, actor()), other_registries(places, serving.name)
     timeline = Timeline()
     done = Delivered(name=serving.name, until=until)
 
@@ -103,7 +106,8 @@ def deliver(
         stop_in_order(),
         run_lock(place.store.models_root, what="a delivery", should_stop=should_stop),
     ):
-        prepare(place, delivery)
+        prepare(place, delivery, others)
+        mend_production(place)
         seen = look_at(place)  # what an operator does to production from here on stands
         if until != "promoted":
             bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
@@ -179,6 +183,7 @@ def deliver(
         done = done.model_copy(
             update={"production_url": url, "receipt": receipt.folder, "timeline": tuple(timeline.entries)}
         )
+        prune_after(place, serving.keep_versions, others)
         if refused is not None:
             refused.outcome = done
             raise refused

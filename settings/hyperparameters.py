@@ -222,6 +222,14 @@ class ServingSettings(Stage):
             raise ValueError(f"one of {', '.join(RESERVED)}, which are folders of the models' root")
         return name
 
+    keep_versions: int = Field(
+        0,
+        ge=0,
+        description=(
+            "versions that stay when a delivery ends, of the promoted ones and of the candidates, as with "
+            "slipway prune --keep (0: all)"
+        ),
+    )
     runtime: Literal["litert", "tensorflow"] = Field(
         "litert", description="what computes the answers: LiteRT is quicker and smaller"
     )

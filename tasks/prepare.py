@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSe
 from tasks.channels.backend import Backend
 from tasks.datasets.catalogue import expected_bytes, find
 from tasks.datasets.roles import check_roles
+from tasks.prune import freeable
+from tasks.release.registry import Registry
 from tasks.store.artifacts import read_record
 from tasks.store.store import Store
 from tasks.store.sweep import sweep
@@ -27,15 +30,19 @@ MODELS_BYTES = 120_000_000
 WEIGHT_BYTES = 60
 
 
-def prepare(place: Workplace, delivery: Delivery) -> None:
-    """Refuse what cannot end well, and sweep; raises WrongInput or Surroundings with the remedy."""
+def prepare(place: Workplace, delivery: Delivery, others: Iterable[Registry] = ()) -> None:
+    """Refuse what cannot end well, and sweep; raises WrongInput or Surroundings with the remedy.
+
+    The `others` are the models whose artifacts are in the same store.
+    """
     check_roles(delivery.data, {})
     check_runtime(place.backend, delivery.serving)
     sweep(place.store)
     mend_releases(place)
     for channel in ("stage", "production"):
         place.backend.check(channel)
-    check_disk(place.store, delivery.data, count_weights(delivery.classifier, delivery.concept))
+    weights = count_weights(delivery.classifier, delivery.concept)
+    check_disk(place.store, delivery.data, weights, lambda: freeable(place, others))
 
 
 def mend_releases(place: Workplace) -> None:
@@ -58,8 +65,13 @@ def check_runtime(backend: Backend, serving: ServingSettings) -> None:
         )
 
 
-def check_disk(store: Store, data: DataSettings, weights: int) -> None:
-    """Compare what is to come with what is free, disk by disk; Surroundings tells both in bytes."""
+def check_disk(
+    store: Store, data: DataSettings, weights: int, freeable: Callable[[], int] = lambda: 0
+) -> None:
+    """Compare what is to come with what is free, disk by disk; Surroundings tells both in bytes.
+
+    And how many bytes are `freeable` below the models' root.
+    """
     needs: dict[int, int] = defaultdict(int)
     folders: dict[int, Path] = {}
 
@@ -78,9 +90,11 @@ def check_disk(store: Store, data: DataSettings, weights: int) -> None:
     for device, size in needs.items():
         free = shutil.disk_usage(folders[device]).free
         if free < size:
+            prunable = freeable()
+            prune = f" (slipway prune --keep 1 would free {prunable:,} bytes)" if prunable else ""
             raise Surroundings(
                 f"the disk of {folders[device]} is too full for what is to come: {size:,} bytes are needed, "
-                f"{free:,} are free; make room there, or give it a larger volume or another folder "
+                f"{free:,} are free; make room there{prune}, or give it a larger volume or another folder "
                 "(DATA_ROOT, MODELS_ROOT)"
             )
 

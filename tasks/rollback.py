@@ -24,7 +24,7 @@ def go_back(
     """
     check_runtime(place.backend, serving)
     place.backend.check("production")
-    present = place.version_in_production()
+    present = place.version_to_leave()
     mend_releases(place)
     version = to or version_before(place.registry, present)
     check_served(place.registry, version, present)

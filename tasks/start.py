@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from settings.hyperparameters import JudgingSettings, ServingSettings
 from tasks.channels.backend import Channel, Wanted, replaced
 from tasks.channels.rollout import probe
 from tasks.channels.wanted import wanted
+from tasks.mend import restore_release
 from tasks.release.reader import Release
 from tasks.stopping import should_stop
 from tasks.workplace import Workplace
@@ -25,7 +27,9 @@ def meant(place: Workplace, channel: Channel, serving: ServingSettings) -> Wante
         if recorded is not None and recorded.version:
             return recorded
     served = place.registry.history.served() if channel == "production" else []
-    return wanted(served[-1], serving) if served else None
+    if not served:
+        return None
+    return replace(wanted(served[-1], serving), previous=place.registry.before(served[-1]))
 
 
 def start(place: Workplace, judging: JudgingSettings, serving: ServingSettings) -> Iterator[str]:
@@ -40,6 +44,7 @@ def start(place: Workplace, judging: JudgingSettings, serving: ServingSettings) 
             before = " was in production yet" if channel == "production" else " is wanted there"
             yield f"{channel:<10}  nothing to start: no version of {name}{before}"
             continue
+        restore_release(place, wish.version)
         present = place.backend.current(channel)
 
         def claim(channel: Channel = channel, wish: Wanted = wish) -> None:

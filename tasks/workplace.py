@@ -51,6 +51,16 @@ class Workplace:
         served = self.registry.history.served()
         return served[-1] if served else 0
 
+    def version_to_leave(self) -> int:
+        """Give the version that a rollback leads away from; 0 for none.
+
+        It is the one in production, or that for which the version before is served, since it is damaged.
+        """
+        serving = self.backend.current("production")
+        if serving is not None and serving.fallback and serving.wanted is not None:
+            return serving.wanted.version
+        return self.version_in_production()
+
 
 def make_roots(places: Places) -> None:
     """Make both roots; Surroundings names the variable of one in which this user cannot make files.
@@ -76,13 +86,7 @@ def open_workplace(places: Places, name: str, who: str = "") -> Workplace:
 
     `who` is the one who acts, where that is another than the account of this process.
     """
-    registry = Registry(
-        name=name,
-        releases=places.release_home(name),
-        candidates=places.models_root / "candidates" / name,
-        receipts=places.models_root / "receipts" / name,
-        who=who,
-    )
+    registry = open_registry(places, name, who)
     store = Store(
         data_root=places.data_root,
         models_root=places.models_root,
@@ -90,6 +94,26 @@ def open_workplace(places: Places, name: str, who: str = "") -> Workplace:
     )
     folders = (places.dataset_folder,) if places.dataset_folder is not None else ()
     return Workplace(store, registry, open_backend(places, registry), places.runner, folders)
+
+
+def other_registries(places: Places, name: str) -> list[Registry]:
+    """Give the registries of the other models below the same root, whose artifacts the store holds too."""
+    root = places.models_root
+    candidates = root / "candidates"
+    names = {path.name for path in candidates.iterdir()} if candidates.is_dir() else set()
+    names |= {path.parent.name for path in root.glob("*/history.jsonl")}
+    return [open_registry(places, other) for other in sorted({*names, "mnist"} - {name})]
+
+
+def open_registry(places: Places, name: str, who: str = "") -> Registry:
+    """Give the versions of the model `name`."""
+    return Registry(
+        name=name,
+        releases=places.release_home(name),
+        candidates=places.models_root / "candidates" / name,
+        receipts=places.models_root / "receipts" / name,
+        who=who,
+    )
 
 
 def open_backend(places: Places, registry: Registry) -> Backend:

@@ -39,6 +39,20 @@ def test_room_is_asked_for_every_set_also_those_made_of_others(tmp_path, monkeyp
         check_disk(store, data, weights)
 
 
+def test_a_full_disk_says_what_a_prune_would_free(tmp_path, monkeypatch):
+    """The way to room is named with its bytes, where it leads to any; it is not asked for in vain."""
+    store = Store(tmp_path / "data", tmp_path / "models")
+    usage = shutil.disk_usage(tmp_path)
+    check_disk(store, DataSettings(), 1, lambda: pytest.fail("there is room"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=1))
+    with pytest.raises(
+        Surroundings, match=r"make room there \(slipway prune --keep 1 would free 1,234 bytes\)"
+    ):
+        check_disk(store, DataSettings(), 1, lambda: 1_234)
+    with pytest.raises(Surroundings, match="make room there, or give"):
+        check_disk(store, DataSettings(), 1, lambda: 0)
+
+
 @pytest.mark.parametrize("backend", [KubernetesBackend, ExternalBackend])
 def test_tensorflow_is_refused_where_the_servers_have_none(backend):
     """Before anything is trained; on this machine the servers have what the delivery has."""

@@ -82,6 +82,7 @@ class Serving:
     detail: str
     wanted: Wanted | None = None
     digest: str = ""
+    fallback: bool = False  # the version before is served, since the wanted one is damaged
 
 
 def replaced(channel: Channel, wanted: Wanted, now: Wanted | None) -> Overruled:

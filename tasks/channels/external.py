@@ -155,7 +155,15 @@ class ExternalBackend:
         detail = shortcoming(health, wanted, homes_of(channel, self.releases, self.candidates))
         if not detail and not self._is_settled(channel, found):
             detail = self._unsettled(channel)
-        return Serving(int(health["version"]), not detail, endpoint, detail, wanted, str(health["digest"]))
+        return Serving(
+            int(health["version"]),
+            not detail,
+            endpoint,
+            detail,
+            wanted,
+            str(health["digest"]),
+            bool(health.get("fallback")),
+        )
 
     def _wait(
         self, channel: Channel, wanted: Wanted, own: str, deadline: float, should_stop: Callable[[], bool]

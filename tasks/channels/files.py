@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.channels.backend import Channel, Wanted
-from tasks.store.files import write_json
+from tasks.store.files import publish, write_json
 
 CHANNELS = "channels"  # below the models' root, with a folder for each model
 
@@ -89,7 +89,7 @@ class ChannelFiles:
     def forget(self, *, keep: bool = False) -> None:
         """Remove document and note: nothing is meant to be served; `keep` puts the document aside."""
         if keep and self.wanted() is not None:
-            self.document.replace(self.kept)
+            publish(self.document, self.kept)
         self.note.unlink(missing_ok=True)
         self.document.unlink(missing_ok=True)
 

@@ -181,7 +181,8 @@ class KubernetesBackend:
             detail = "its Service does not answer"
         else:
             detail = shortcoming(health, wanted, homes_of(channel, self.releases, self.candidates))
-        return Serving(version, not detail, endpoint, detail, wanted, str(health["digest"]) if health else "")
+        digest, fallback = (str(health["digest"]), bool(health.get("fallback"))) if health else ("", False)
+        return Serving(version, not detail, endpoint, detail, wanted, digest, fallback)
 
     def _wait(
         self,
@@ -288,7 +289,8 @@ class KubernetesBackend:
         """Say what a server of the wanted pods says against its release, where waiting does not help."""
         for pod in rollout.of_the_present:
             address = pod["status"].get("podIP")
-            if address and not is_ready(pod) and "deletionTimestamp" not in pod["metadata"]:
+            # A pod whose server fell back on the version before is ready.
+            if address and "deletionTimestamp" not in pod["metadata"]:
                 health = answer_of(address, PORT)
                 doubt = refusals.setdefault(pod["metadata"]["name"], Refusals())
                 if health and (refusal := doubt.believed(health)):

@@ -176,7 +176,15 @@ class LocalBackend:
         detail = shortcoming(health, wanted, homes_of(channel, self.releases, self.candidates))
         if not detail and not self._is_current(channel, found):
             detail = f"its server (process {found.pid}) was started by other code or settings"
-        return Serving(int(health["version"]), not detail, endpoint, detail, wanted, str(health["digest"]))
+        return Serving(
+            int(health["version"]),
+            not detail,
+            endpoint,
+            detail,
+            wanted,
+            str(health["digest"]),
+            bool(health.get("fallback")),
+        )
 
     def _wait(
         self,

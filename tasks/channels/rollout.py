@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 
 from settings.errors import Overruled, SlipwayError, Surroundings
 from tasks.channels.backend import (
@@ -70,6 +71,7 @@ def roll_out(
     """
     channel: Channel = "production"
     version = wanted.version
+    wanted = replace(wanted, previous=registry.before(version))
     release = Release(registry.folder(version))
 
     recorded = False
@@ -163,15 +165,21 @@ def undo(backend: Backend, before: Serving | None, wanted: Wanted, deadline_seco
         logger.warning("%s: it stays so", overtaken)
 
 
-def bring_back(backend: Backend, *, deadline_seconds: float, should_stop: Callable[[], bool]) -> None:
+def bring_back(
+    backend: Backend, *, deadline_seconds: float, should_stop: Callable[[], bool], restored: bool = False
+) -> None:
     """Start production again where it is meant to serve a version and serves nothing: it has crashed.
+
+    Where the wanted release was damaged and is `restored`, also where the version before is served for it.
 
     For a run that promotes nothing: where that fails, it is a warning and not the run's error.
     """
     serving = backend.current("production")
-    if serving is None or serving.version or serving.wanted is None:
+    if serving is None or serving.wanted is None or serving.version == serving.wanted.version:
         return
-    wanted = serving.wanted
+    if serving.version and not restored:
+        return
+    wanted, served = serving.wanted, f"version {serving.version}" if serving.version else "nothing"
 
     def claim() -> None:
         if (now := backend.document("production")) != wanted:
@@ -185,10 +193,10 @@ def bring_back(backend: Backend, *, deadline_seconds: float, should_stop: Callab
             should_stop=should_stop,
             claim=claim,
         )
-        logger.warning("production served nothing: version %s is brought back", wanted.version)
+        logger.warning("production served %s: version %s is brought back", served, wanted.version)
     except Overruled as overtaken:
         logger.warning("%s: it stays so", overtaken)
     except (Surroundings, OSError) as error:
         logger.warning(
-            "production serves nothing, and version %s does not come up: %s", wanted.version, error
+            "production serves %s, and version %s does not come up: %s", served, wanted.version, error
         )

@@ -21,7 +21,7 @@ def make_classifier(
     checkpoints: Path,
     should_stop: Callable[[], bool],
 ) -> dict[str, str]:
-    """Write weights and learning curve into `folder`, trained on the dataset of another folder; give notes of the making."""
+    """Write weights and learning curve into `folder`, trained on the dataset of another one; give notes."""
     from tasks.models.classifier import train_classifier
 
     seen = training_images(dataset, held_out=data.held_out, limit=data.limit)

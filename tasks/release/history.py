@@ -17,7 +17,7 @@ from tasks.store.files import flush, make_folder
 from tasks.store.lock import model_lock
 from tasks.store.schema import SCHEMA, check_schema
 
-EventName = Literal["exported", "staged", "judged", "promoted", "rolled back"]
+EventName = Literal["exported", "staged", "judged", "promoted", "rolled back", "pruned"]
 
 
 class Statistic(BaseModel):

@@ -19,6 +19,7 @@ from tasks.release.history import History
 from tasks.store.artifacts import RECORD, combined_digest, file_digests
 from tasks.store.files import aside, make_folder, publish
 from tasks.store.lock import model_lock
+from tasks.store.store import replace_folder
 
 logger = logging.getLogger(__name__)
 
@@ -74,10 +75,15 @@ class Registry:
         }
 
     def folder(self, version: int) -> Path:
-        """Give the folder of a version; WrongInput names the versions that there are."""
+        """Give the folder of a version; WrongInput names those that there are, and who pruned this one."""
         versions = self.versions()
         if version not in versions:
             known = ", ".join(map(str, sorted(versions))) or "none"
+            if (pruned := self.history.last("pruned", version)) is not None:
+                raise WrongInput(
+                    f"version {version} of {self.name} was pruned by {pruned.who} at {pruned.at} "
+                    f"({pruned.why}); there are: {known}"
+                )
             raise WrongInput(f"there is no version {version} of {self.name}; there are: {known}")
         return versions[version]
 
@@ -93,6 +99,16 @@ class Registry:
         """Move a candidate among the releases; nothing to do for one that is there."""
         if not self.is_promoted(version):
             move_folder(self.folder(version), self.releases / str(version))
+
+    def restore(self, version: int, release: Path) -> None:
+        """Put the files of a release, which are whole, in the place of a version's that were damaged."""
+        copy_folder(release, self.folder(version))
+
+    def before(self, version: int) -> int:
+        """Give the version that production would go back to from this one; 0 where there is none."""
+        served = self.history.served()
+        earlier = served[: served.index(version)] if version in served else served
+        return next((each for each in reversed(earlier) if self.is_promoted(each)), 0)
 
     def demote(self, version: int) -> None:
         """Move a release back among the candidates: its rollout failed."""
@@ -121,12 +137,12 @@ class Registry:
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """Copy an artifact's files, without its record; the copy is seen when it is whole."""
+    """Copy an artifact's files, without its record, over what is there; the copy is seen when it is whole."""
     make_folder(target.parent)
     temporary = aside(target)
     try:
         shutil.copytree(source, temporary, ignore=shutil.ignore_patterns(RECORD))
-        publish(temporary, target)
+        replace_folder(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

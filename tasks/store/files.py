@@ -6,11 +6,13 @@ goes, so what is inside is flushed before, and the folder that names it after.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import secrets
+import shutil
 import socket
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,14 @@ def publish(source: Path, target: Path) -> None:
     source.replace(target)
     for home in {target.parent, source.parent}:
         flush(home)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder, of which nobody sees a part: it goes aside first. It need not be there."""
+    old = aside(path)
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(old)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def make_folder(path: Path) -> None:

@@ -43,8 +43,8 @@ def run_lock(
 ) -> Iterator[None]:
     """Hold the lock of the folder `root`; wait for its holder, and say who that is.
 
-    Raises Surroundings after `wait_seconds`, Stopped when `should_stop` says so. A process that holds the
-    lock already enters at once.
+    Raises Surroundings after `wait_seconds`, 0 for at once, and Stopped when `should_stop` says so. A process
+    that holds the lock already enters at once.
     """
     path = (root / LOCK).resolve()
     if path in _held:
@@ -63,7 +63,9 @@ def run_lock(
             _held.discard(path)
 
 
-def data_lock(data_root: Path, *, should_stop: Callable[[], bool]) -> AbstractContextManager[None]:
+def data_lock(
+    data_root: Path, *, should_stop: Callable[[], bool], wait_seconds: float = 3600.0
+) -> AbstractContextManager[None]:
     """Hold the lock of the datasets while some are made: two runs would append to one unfinished download.
 
     Datasets that this user can only read need none.
@@ -71,7 +73,8 @@ def data_lock(data_root: Path, *, should_stop: Callable[[], bool]) -> AbstractCo
     there = [path for path in (data_root / LOCK, data_root) if path.exists()]
     if there and not os.access(there[0], os.W_OK):
         return nullcontext()
-    return run_lock(data_root, what="a run that gathers datasets", should_stop=should_stop)
+    what = "a run that gathers datasets"
+    return run_lock(data_root, what=what, wait_seconds=wait_seconds, should_stop=should_stop)
 
 
 @contextmanager
@@ -108,6 +111,10 @@ def acquire(file: IO[str], path: Path, wait_seconds: float, should_stop: Callabl
             return
         except BlockingIOError:
             holder = holder_of(path)
+            if wait_seconds <= 0:
+                raise Surroundings(
+                    f"{holder} is at work and holds {path}: run this when it has ended"
+                ) from None
             if told != holder:
                 logger.warning("waiting for %s to end", holder)
                 told = holder

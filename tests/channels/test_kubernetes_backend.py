@@ -279,3 +279,17 @@ def test_the_reason_in_an_answer_of_the_api():
     """Its message, where the body is what the API sends."""
     assert reason_of('{"kind": "Status", "message": "pods is forbidden"}') == "pods is forbidden"
     assert reason_of("<html>") == reason_of(None) == ""
+
+
+def test_a_pod_that_fell_back_refuses_the_wanted_version(monkeypatch):
+    """It is ready, since it serves the version before: the rollout fails with what its server says."""
+    found = rollout()
+    found.deployment["spec"]["selector"] = {"matchLabels": {}}
+    for pod in found.pods:
+        pod["status"]["podIP"] = "10.0.0.1"
+    error = "version 3 cannot be served: it is damaged; version 2, the one before, is served in its place"
+    health = {"version": 2, "runtime": "litert", "error": error, "settled": True, "digest": "d"}
+    monkeypatch.setattr("tasks.channels.kubernetes.answer_of", lambda host, port: health)
+    backend = KubernetesBackend(Patched(found), "mnist", Path("releases"), Path("candidates"), 1.0)  # type: ignore[arg-type]
+    with pytest.raises(Surroundings, match="production: version 3 cannot be served: it is damaged"):
+        backend.put("production", Wanted(version=3), deadline_seconds=60, should_stop=lambda: False)

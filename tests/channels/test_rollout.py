@@ -149,3 +149,14 @@ def test_a_production_that_does_not_come_back_is_a_warning(caplog):
     bring_back(Production(Wanted(1), served=0, broken={1}))
     (told,) = caplog.messages
     assert told == "production serves nothing, and version 1 does not come up: version 1 is broken"
+
+
+def test_the_document_names_the_way_back(roll_out, registry, monkeypatch):
+    """What production served before is what its server falls back on; the first version has none."""
+    monkeypatch.setattr(rollout, "probe", lambda *given, **how: None)
+    production = Production()
+    registry.history.append("promoted", 1, "d", "test")
+    roll_out(production, Wanted(1))
+    assert production.wanted.previous == 0
+    roll_out(production, Wanted(2))
+    assert production.wanted.previous == 1

@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from settings.errors import GateFailed, Surroundings
+from settings.places import read_places
+from tasks.workplace import open_workplace
+
 DELIVER = str(Path(__file__).resolve().parents[2] / "flows" / "deliver.py")
 
 
@@ -107,3 +111,25 @@ def test_an_altered_release_is_not_rolled_back_to(delivered):
     line = delivered.run("-m", "flows", "rollback").refused(2)
     assert f"{weights} is not as it was exported" in line
     assert delivered.served_version() == 2
+
+
+def test_a_power_cut_that_damaged_production(delivered):
+    """The server that starts again serves the version before, and says so; the next delivery mends it."""
+    delivered.deliver(classifier={"steps": 201})
+    weights = delivered.models / "mnist" / "2" / "assets.extra" / "model.tflite"
+    whole = weights.read_bytes()
+    weights.write_bytes(b"")
+    delivered.kill_production()
+    place = open_workplace(read_places(delivered.environ, delivered.root), "mnist")
+    wanted = place.backend.document("production")
+    assert (wanted.version, wanted.previous) == (2, 1)
+    with pytest.raises(Surroundings, match="; version 1, the one before, is served in its place"):
+        place.backend.put("production", wanted, deadline_seconds=60, should_stop=lambda: False)
+    assert delivered.served_version() == 1
+    code, said = delivered.run("-m", "flows", "status").end()
+    assert (code, "version 2 cannot be served" in said) == (3, True), said
+    assert place.version_to_leave() == 2  # a rollback leads to version 1, and no further
+    with pytest.raises(GateFailed):  # whatever comes of the delivery
+        delivered.deliver(classifier={"steps": 201}, judging={"min_accuracy": 0.9999})
+    assert delivered.served_version() == 2
+    assert weights.read_bytes() == whole

@@ -255,9 +255,16 @@ def test_killed_production_is_mended_by_a_run_that_promotes_nothing(delivered):
 
 
 def test_altered_release_is_not_served_again(delivered):
-    """A release that was altered on the disk is replaced by a whole one under a new version."""
+    """A release that was altered on the disk is restored from the store, else made under a new version."""
     weights = delivered.models / "mnist" / "1" / "assets.extra" / "model.tflite"
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\0")
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + b"\0")
+    delivered.deliver()
+    assert delivered.served_version() == 1
+    assert weights.read_bytes() == whole
+    (stored,) = delivered.models.glob("store/release/*/assets.extra/model.tflite")
+    for path in (weights, stored):
+        path.write_bytes(whole[:-1] + b"\0")
     delivered.deliver()
     assert delivered.served_version() == 2
 

@@ -80,6 +80,7 @@ SETTINGS: dict[str, tuple[Any, set[str]]] = {
     "judging.confidence": (0.7, JUDGED),
     "judging.bootstrap_rounds": (11, JUDGED),
     "judging.request_images": (7, NOTHING),
+    "serving.keep_versions": (1, NOTHING),  # nothing that an unchanged delivery needs is pruned
     "judging.seed": (7, JUDGED),
     # Another model: its first version is this release, which is judged already.
     "serving.name": ("other", {"promote", "report"}),
