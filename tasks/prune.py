@@ -14,6 +14,7 @@ from pathlib import Path
 from settings.errors import SlipwayError
 from tasks.channels.backend import Channel
 from tasks.datasets.catalogue import CATALOGUE
+from tasks.release.champions import needed
 from tasks.release.registry import Registry
 from tasks.store.files import remove_folder
 from tasks.store.lock import data_lock, run_lock
@@ -148,10 +149,7 @@ def kept_versions(registry: Registry, keep: int, served: Served) -> set[int]:
     candidates = sorted(there - set(promoted))
     before = [version for version in history.served() if version in there]
     stays = {*promoted[-keep:], *candidates[-keep:], *before[-2:], *served.versions, served.production}
-    promoted_as = history.last("promoted", served.production)
-    if promoted_as is not None and promoted_as.champion is not None:
-        stays.add(promoted_as.champion)
-    return stays & there
+    return (stays | needed(history.events(), served.production, there)) & there
 
 
 def in_channels(place: Workplace) -> Served:
