@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import textwrap
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from tasks.judging.gates import Gate, Part, State, held, summary
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from tasks.judging.gates import Gate, State, held, summary
 from tasks.judging.measures import judged_against
 
 WIDTH = 100
-GREEN, RED, BOLD, PLAIN = "\x1b[32m", "\x1b[31m", "\x1b[1m", "\x1b[0m"
+STYLES: Mapping[str, str] = {"passed": "green", "failed": "bold red"}
 ASCII = str.maketrans(
     {"≥": ">=", "≤": "<=", "−": "-", "–": "-", "×": "x", "…": "...", "─": "-", "·": "-", "→": "->"}
 )
@@ -21,40 +27,31 @@ Json = Mapping[str, Any]
 def gates_table(receipt: Json, *, colour: bool = False) -> str:
     """Give the gates of a receipt as lines of at most 100 columns, between what it judged on and the counts.
 
-    The parts of a gate follow it, and the detail of a failed one that has none.
+    Below the table stand the parts of each gate that has some, and the detail of a failed one without.
     """
     gates = [Gate.from_json(gate) for gate in receipt["gates"]]
-    heads = ("gate", "measured", "required")
-    rows = [(gate.name, gate.shown, gate.required) for gate in gates]
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    lines = [_row(heads, widths), "─" * min(WIDTH, sum(widths) + 2 * len(widths) + len("not applicable"))]
-    for gate, row in zip(gates, rows, strict=True):
-        lines.append(f"{_row(row, widths)}  {_verdict(gate.state, colour)}")
+    table = _table("gate", "measured", "required", "")
+    below: list[RenderableType] = []
+    for gate in gates:
+        table.add_row(gate.name, gate.shown, gate.required, _word(gate.state))
         if gate.parts:
-            lines += _parts(gate.parts, colour)
+            parts = _table("part", "", "", "", heads_shown=False)
+            for part in gate.parts:
+                parts.add_row(part.name, part.shown, part.required, _word(held(part.passed)))
+            below += ["", f"{gate.name}:", Padding(parts, (0, 0, 0, 2))]
         elif gate.failed and gate.detail:
-            lines += textwrap.wrap(gate.detail, WIDTH, initial_indent="    ", subsequent_indent="    ")
-    return "\n".join([judged_against(receipt), "", *lines, "", summary(gates)])
-
-
-def _parts(parts: Sequence[Part], colour: bool) -> list[str]:
-    """Give the parts of a gate, below each other."""
-    cells = [(part.name, part.shown, part.required) for part in parts]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        f"  {_row(row, widths)}  {_verdict(held(part.passed), colour)}"
-        for part, row in zip(parts, cells, strict=True)
-    ]
+            below += ["", f"{gate.name}:", Padding(Text(gate.detail), (0, 0, 0, 2))]
+    return _drawn(judged_against(receipt), "", table, *below, "", summary(gates), colour=colour)
 
 
 def stages_table(stages: Sequence[Json]) -> str:
     """Give each task with how its result came about and its seconds, and their sum."""
-    rows = [(each["name"], each["how"], f"{each['seconds']:.1f} s") for each in stages]
-    rows.append(("together", "", f"{sum(each['seconds'] for each in stages):.1f} s"))
-    heads = ("task", "result", "time")
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    lines = [_right_aligned(heads, widths), "─" * (sum(widths) + 2 * (len(widths) - 1))]
-    return "\n".join(lines + [_right_aligned(row, widths) for row in rows])
+    table = _table("task", "result", "time")
+    table.columns[-1].justify = "right"
+    for each in stages:
+        table.add_row(each["name"], each["how"], f"{each['seconds']:.1f} s")
+    table.add_row("together", "", f"{sum(each['seconds'] for each in stages):.1f} s")
+    return _drawn(table, colour=False)
 
 
 def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
@@ -72,24 +69,40 @@ def printable(text: str, stream: TextIO) -> str:
     return text
 
 
-def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+def _table(*heads: str, heads_shown: bool = True) -> Table:
+    table = Table(
+        *heads,
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),  # the box adds a space between two columns
+        show_edge=False,
+        pad_edge=False,
+        show_header=heads_shown,
+        header_style="",
+    )
+    for column in table.columns:
+        column.overflow = "fold"
+    return table
 
 
-def _right_aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
-    *others, last = cells
-    return "  ".join((_row(others, widths[:-1]), last.rjust(widths[-1])))
+def _word(state: State) -> Text:
+    """Give the word for a state, which can be told without its colour."""
+    return Text("FAILED" if state == "failed" else state, style=STYLES.get(state, ""))
 
 
-def _verdict(state: State, colour: bool) -> str:
-    match state:
-        case "passed":
-            return _painted(state, GREEN, colour)
-        case "failed":
-            return _painted("FAILED", BOLD + RED, colour)
-        case _:
-            return state
-
-
-def _painted(text: str, code: str, colour: bool) -> str:
-    return f"{code}{text}{PLAIN}" if colour else text
+def _drawn(*parts: RenderableType, colour: bool) -> str:
+    """Give the parts as text, below each other."""
+    drawn = io.StringIO()
+    console = Console(
+        file=drawn,
+        width=WIDTH,
+        force_terminal=colour,
+        color_system="standard" if colour else None,
+        no_color=not colour,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    for part in parts:
+        console.print(part)
+    return "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())

@@ -16,20 +16,26 @@ class Terminal(io.StringIO):
 
 
 def test_gates_are_aligned_and_failures_explained(receipt: dict[str, Any]) -> None:
-    """One line per gate; the detail of a failed gate follows, wrapped, and only that."""
+    """One line per gate; the detail of a failed gate stands below the table, wrapped, and only that."""
     lines = gates_table(receipt).splitlines()
-    assert lines[0] == "judged against letters; notmnist-small was wanted and could not be had"
-    assert lines[2].split() == ["gate", "measured", "required"]
-    assert lines[4] == "accuracy  0.5       ≥ 0.98                FAILED"
-    assert lines[5].startswith("    interval 0.49 to 0.51; and so on")
-    assert lines[-5] == "auroc     1         ≥ 0.9                 passed"
-    assert lines[-4] == "latency   1.2       off                   off"
-    assert lines[-3] == "champion  –         none to compare with  not applicable"
-    assert lines[-1] == "1 gate passed, 1 failed, 1 off, 1 not applicable"
+    assert lines[:8] == [
+        "judged against letters; notmnist-small was wanted and could not be had",
+        "",
+        "gate      measured  required",
+        "────────────────────────────────────────────────────────",
+        "accuracy  0.5       ≥ 0.98                FAILED",
+        "auroc     1         ≥ 0.9                 passed",
+        "latency   1.2       off                   off",
+        "champion  –         none to compare with  not applicable",
+    ]
+    assert lines[8:10] == ["", "accuracy:"]
+    assert lines[10].startswith("  interval 0.49 to 0.51; and so on")
+    assert lines[11].startswith("  ")
+    assert lines[-2:] == ["", "1 gate passed, 1 failed, 1 off, 1 not applicable"]
     assert max(map(len, lines)) <= WIDTH
 
 
-def test_parts_of_a_gate_follow_it(receipt: dict[str, Any]) -> None:
+def test_parts_of_a_gate_stand_below_the_table(receipt: dict[str, Any]) -> None:
     """Each comparison of the champion's gate has its figures and its own word, below each other."""
     beside = [
         ("accuracy, version 3 (production)", "+0.0012 (−0.0009 to 0.0033)", "margin 0.00568", True),
@@ -40,8 +46,10 @@ def test_parts_of_a_gate_follow_it(receipt: dict[str, Any]) -> None:
     lines = gates_table(
         receipt | {"gates": [{**gate, "detail": "worse in 1 of 2", "parts": parts}]}
     ).splitlines()
-    assert lines[4:7] == [
+    assert lines[4:9] == [
         "champion  1         0         FAILED",
+        "",
+        "champion:",
         "  accuracy, version 3 (production)  +0.0012 (−0.0009 to 0.0033)   margin 0.00568  passed",
         "  accuracy, version 1 (best)        −0.0035 (−0.0056 to −0.0014)  margin 0.00568  FAILED",
     ]
@@ -50,7 +58,7 @@ def test_parts_of_a_gate_follow_it(receipt: dict[str, Any]) -> None:
 def test_colours_are_only_used_when_asked_for(receipt: dict[str, Any]) -> None:
     """Plain text has no escape codes; a failure is red and said in words all the same."""
     assert "\x1b" not in gates_table(receipt)
-    assert "\x1b[1m\x1b[31mFAILED\x1b[0m" in gates_table(receipt, colour=True)
+    assert "\x1b[1;31mFAILED\x1b[0m" in gates_table(receipt, colour=True)
 
 
 def test_the_tasks_say_how_they_went() -> None:
