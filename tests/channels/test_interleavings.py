@@ -20,12 +20,13 @@ from tasks.channels import rollout
 from tasks.channels.files import ChannelFiles
 from tasks.channels.local import LocalBackend
 from tasks.channels.look import servers_of
+from tasks.channels.wanted import wanted
 from tasks.production import Seen, bring, look_at
 from tasks.release import registry as registry_module
 from tasks.release.registry import Registry
 from tasks.rollback import go_back
 from tasks.store.lock import model_lock
-from tasks.workplace import Workplace, wanted
+from tasks.workplace import Workplace
 
 JUDGING, SERVING = JudgingSettings(), ServingSettings()
 NEW = 4
