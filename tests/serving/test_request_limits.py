@@ -51,7 +51,7 @@ def test_a_client_that_waits_for_100_continue_is_not_told_to_go_on(shared):
     """A body over the limit is not asked for; whether it comes all the same cannot be told, so this ends."""
     head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {2 * MIB}\r\n\r\n"
     with shared.connect() as connection:
-        connection.sendall(head.encode(), mtime=0)
+        connection.sendall(head.encode())
         assert received(connection).startswith(b"HTTP/1.1 413 ")
 
 
@@ -160,11 +160,11 @@ def test_an_upgrade_that_is_not_known_is_ignored(shared):
     with shared.connect() as connection:
         for pieces in ([head + body], [head, body], [head[:100], head[100:] + body]):
             for piece in pieces:
-                connection.sendall(piece.encode(), mtime=0)
+                connection.sendall(piece.encode())
             answer = connection.recv(65_536)
             assert answer.startswith(b"HTTP/1.1 200 ")
             assert answer.endswith(b'{"predictions":[]}')
-        connection.sendall(f"GET /health/live HTTP/1.1\r\nhost: x\r\n{upgrade}\r\n".encode(), mtime=0)
+        connection.sendall(f"GET /health/live HTTP/1.1\r\nhost: x\r\n{upgrade}\r\n".encode())
         assert connection.recv(65_536).startswith(b"HTTP/1.1 200 ")
 
 
@@ -301,7 +301,7 @@ def slow_uploads(server, stack):
     """Four of the largest body that is allowed, each but for its last bytes."""
     for _ in range(4):
         connection = stack.enter_context(server.connect())
-        connection.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\n" % PREDICT.encode(), mtime=0)
+        connection.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\n" % PREDICT.encode())
         connection.sendall(b"content-length: %d\r\n\r\n" % (32 * MIB) + b" " * (32 * MIB - 10))
 
 
@@ -310,7 +310,7 @@ def single_bytes(server, stack):
     for _ in range(256):
         connection = stack.enter_context(server.connect())
         head = f"POST {PREDICT} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n["
-        connection.sendall(head.encode(), mtime=0)
+        connection.sendall(head.encode())
 
 
 def idle_connections(server, stack):
@@ -342,7 +342,7 @@ def test_a_body_that_stops_coming_is_cut_off(start, sent):
     """However patient the server is with whole requests."""
     server = start("--receive-seconds", "1000")
     with server.connect() as connection:
-        connection.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\n" % PREDICT.encode(), mtime=0)
+        connection.sendall(b"POST %s HTTP/1.1\r\nhost: x\r\n" % PREDICT.encode())
         connection.sendall(b"content-length: %d\r\n\r\n" % MIB + b" " * sent)
         with suppress(ConnectionResetError):
             assert received(connection) == b""
