@@ -129,7 +129,7 @@ def test_a_failed_gate_without_its_server(delivered, line):
     """The exit code and the last lines are those of the delivery: refused, and what production serves."""
     delivered.write_settings(judging={"min_accuracy": 1.0})
     run = delivered.run(DELIVER)
-    run.wait_for(MOMENTS["judging"])
+    run.wait_for("verdict: changed: setting judging.min_accuracy")
     line.cut.set()
     last = run.refused(1)
     assert "accuracy" in last
