@@ -5,6 +5,8 @@ Each carries the exit code of the command that it ends.
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class SlipwayError(Exception):
     """An error with a message for the user; the command prints it without a traceback."""
@@ -17,7 +19,7 @@ class NotPromoted(SlipwayError):  # noqa: N818
 
     exit_code = 1
 
-    def __init__(self, message: str, outcome: object = None) -> None:
+    def __init__(self, message: str, outcome: Any = None) -> None:
         super().__init__(message)
         self.outcome = outcome  # what the delivery did until then
 

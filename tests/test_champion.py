@@ -40,7 +40,7 @@ def place(tmp_path):
 
     def make(serving: int) -> Workplace:
         backend = Production(serving)
-        return Workplace(store=None, registry=registry, backend=backend, runner="local", local_folders=())  # type: ignore[arg-type]
+        return Workplace(store=None, registry=registry, backend=backend, runner="local", local_folders=())
 
     return make
 

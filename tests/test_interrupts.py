@@ -41,7 +41,8 @@ def test_weak_references_count_as_finalizers():
             frames.append(in_finalizer(sys._getframe()))
             return 1
 
-    weakref.WeakKeyDictionary()[Key()] = 1
+    kept: weakref.WeakKeyDictionary[Key, int] = weakref.WeakKeyDictionary()
+    kept[Key()] = 1
     assert frames
     assert any(frames)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def deliver(root, pipe) -> None:
 
 def test_a_dataset_is_made_under_both_locks(models, monkeypatch):
     """Whoever comes meanwhile waits, and is told for what; reading takes no lock."""
-    seen = []
+    seen: list[Any] = []
     make = opening.store_dataset
 
     def looked_at(*arguments):

@@ -41,8 +41,9 @@ class Server:
         pass
 
     def read_flow_run(self, run: object) -> SimpleNamespace:
-        if self.later and isinstance(self.later[0], Exception):
-            raise self.later.pop(0)
+        if self.later and isinstance(error := self.later[0], Exception):
+            del self.later[0]
+            raise error
         (found,) = [each for each in self.runs.values() if each.id == run]
         return SimpleNamespace(state=self.later[0] if self.later else found.state)
 

@@ -27,7 +27,13 @@ from typing import Any
 
 import numpy as np
 import orjson
-from serving_speed import ENVIRONMENT, HERE, digits, free_port, running
+from serving_speed import (  # type: ignore[import-not-found]  # of this folder
+    ENVIRONMENT,
+    HERE,
+    digits,
+    free_port,
+    running,
+)
 
 MIB = 1024 * 1024
 PATH = "/v1/models/mnist:predict"
@@ -156,8 +162,8 @@ def main() -> None:
             (root / "releases" / "1").symlink_to(options.release.absolute())
         (root / "channel.json").write_text('{"version": 1}')
         port = free_port()
-        arguments = ("--document", str(root / "channel.json"), "--port", str(port), "--name", "mnist")
-        arguments += ("--releases", str(root / "releases"))
+        arguments = ["--document", str(root / "channel.json"), "--port", str(port), "--name", "mnist"]
+        arguments += ["--releases", str(root / "releases")]
         server = stack.enter_context(running("Slipway", port, "-m", "tasks.serving", *arguments))
         feel(port, 1.0)  # warm-up
         print("| the others | requests | refused | p50 ms | p99 ms | times quiet | longest ms | MiB |")

@@ -19,6 +19,10 @@ class Asker(asyncio.Protocol):
         self.seconds: list[float] = []
         self.answer = b""
 
+    def itself(self) -> Asker:
+        """Give this protocol to a connection."""
+        return self
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
@@ -64,7 +68,7 @@ async def load(port: int, body: bytes, clients: int, seconds: float) -> list[flo
     until = time.perf_counter() + seconds
     askers = [Asker(head.encode() + body, until, loop.create_future()) for _ in range(clients)]
     for asker in askers:
-        await loop.create_connection(lambda asker=asker: asker, "127.0.0.1", port)
+        await loop.create_connection(asker.itself, "127.0.0.1", port)
     await asyncio.gather(*(asker.done for asker in askers))
     return [second for asker in askers for second in asker.seconds]
 

@@ -85,7 +85,7 @@ def put(backend: LocalBackend) -> Callable[..., Endpoint]:
     """Put a version: `put(1)` into production, `put(2, "stage")`."""
 
     def put(version: int, channel: Channel = "production", **document: int) -> Endpoint:
-        wanted = Wanted(version, **document)  # type: ignore[arg-type]
+        wanted = Wanted(version, **document)
         return backend.put(channel, wanted, deadline_seconds=30, should_stop=lambda: False)
 
     return put

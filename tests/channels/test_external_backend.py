@@ -94,7 +94,7 @@ def put(backend: ExternalBackend) -> Callable[..., int]:
     """Put a version, and give the version that the endpoint answers with then."""
 
     def put(version: int, channel: Channel = "stage", deadline_seconds: float = 30, **document: int) -> int:
-        wanted = Wanted(version, **document)  # type: ignore[arg-type]
+        wanted = Wanted(version, **document)
         endpoint = backend.put(channel, wanted, deadline_seconds=deadline_seconds, should_stop=lambda: False)
         assert endpoint.url == backend.urls[channel]
         return answering(endpoint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.channels import health
 from tasks.channels.health import DOUBT_SECONDS, Refusals, has_obeyed
 
 WELL = {"error": "", "settled": True, "revision": "a"}
@@ -16,7 +15,7 @@ PASSING = {"error": "it is not there", "settled": False, "revision": "a"}
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """What time.monotonic gives."""
     now = [100.0]
-    monkeypatch.setattr(health.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("tasks.channels.health.time.monotonic", lambda: now[0])
     return now
 
 

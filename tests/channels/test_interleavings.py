@@ -40,7 +40,7 @@ def place(models: Path, exported: Path, backend: LocalBackend) -> Workplace:
     shutil.copytree(exported / "1", models / "candidates" / "mnist" / str(NEW))
     registry = Registry("mnist", models / "mnist", models / "candidates" / "mnist", models / "receipts")
     backend.lock = registry.lock
-    made = Workplace(None, registry, backend, "local", ())  # type: ignore[arg-type]
+    made = Workplace(None, registry, backend, "local", ())
     for version in (1, 2):
         registry.history.append("exported", version, f"digest {version}", "a new release")
         registry.history.append("promoted", version, f"digest {version}", "passed")

@@ -140,7 +140,7 @@ def test_what_a_killed_run_left_unpaused_is_paused(monkeypatch, paused):
     monkeypatch.setattr("tasks.channels.kubernetes.answer_of", lambda host, port: health)
     monkeypatch.setattr("tasks.channels.kubernetes.shortcoming", lambda health, wanted, homes: "")
     cluster = Patched(found)
-    backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)  # type: ignore[arg-type]
+    backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)
     backend.put("production", Wanted(version=3), deadline_seconds=1, should_stop=lambda: False)
     assert cluster.patches == ([] if paused else [("mnist-production", {"spec": {"paused": True}})])
 
@@ -152,7 +152,7 @@ def test_a_rollout_that_fails_puts_the_template_of_before_back():
     for pod in found.pods:
         pod["metadata"]["ownerReferences"] = [{"kind": "ReplicaSet", "name": "mnist-1"}]
     cluster = Patched(found)
-    backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)  # type: ignore[arg-type]
+    backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)
     with pytest.raises(Stopped):
         backend.put("production", Wanted(version=4), deadline_seconds=1, should_stop=lambda: True)
     (_, forward), (_, back) = cluster.patches
@@ -290,6 +290,6 @@ def test_a_pod_that_fell_back_refuses_the_wanted_version(monkeypatch):
     error = "version 3 cannot be served: it is damaged; version 2, the one before, is served in its place"
     health = {"version": 2, "runtime": "litert", "error": error, "settled": True, "digest": "d"}
     monkeypatch.setattr("tasks.channels.kubernetes.answer_of", lambda host, port: health)
-    backend = KubernetesBackend(Patched(found), "mnist", Path("releases"), Path("candidates"), 1.0)  # type: ignore[arg-type]
+    backend = KubernetesBackend(Patched(found), "mnist", Path("releases"), Path("candidates"), 1.0)
     with pytest.raises(Surroundings, match="production: version 3 cannot be served: it is damaged"):
         backend.put("production", Wanted(version=3), deadline_seconds=60, should_stop=lambda: False)

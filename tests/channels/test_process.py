@@ -53,7 +53,10 @@ def test_a_number_that_was_given_out_again_is_not_signalled(deaf, monkeypatch):
     terminate = psutil.Process.terminate
 
     def terminate_late(ending: psutil.Process) -> None:
-        ending._ident = (ending.pid, 1.0)  # as if the process that was meant had started at another time
+        vars(ending)["_ident"] = (
+            ending.pid,
+            1.0,
+        )  # as of another start
         terminate(ending)
 
     monkeypatch.setattr(psutil.Process, "terminate", terminate_late)

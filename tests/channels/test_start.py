@@ -9,6 +9,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,7 @@ def put(place: Workplace, wanted: Wanted) -> int:
 
 def pid_of(place: Workplace) -> int:
     """Give the process of production."""
-    backend = place.backend
+    backend: Any = place.backend
     found = look.look("127.0.0.1", backend.ports["production"], ChannelFiles(backend.folder, "production"))
     assert found.kind == "ours"
     return found.pid

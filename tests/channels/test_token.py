@@ -205,7 +205,7 @@ class OneDeployment:
 
 def in_cluster(deployment: OneDeployment, token_file: Path | None) -> KubernetesBackend:
     """Give the backend of a pod with that token."""
-    return KubernetesBackend(deployment, "mnist", Path("r"), Path("c"), 1.0, token_file)  # type: ignore[arg-type]
+    return KubernetesBackend(deployment, "mnist", Path("r"), Path("c"), 1.0, token_file)
 
 
 def test_a_cluster_s_endpoints_have_it(token):

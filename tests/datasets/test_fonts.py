@@ -19,7 +19,7 @@ def sets(folder: Path, *sources: str, local: tuple[Path, ...] = ()) -> tuple[lis
     """All sets of fonts that these sources give, and what was tried in vain."""
     dataset = Dataset("glyphs", "letters", "rendered", {"test": 10}, sources)
     tried: list[dict[str, str]] = []
-    return list(font_sets(dataset, folder / "home", local, tried, lambda: False)), tried  # type: ignore[return-value]
+    return list(font_sets(dataset, folder / "home", local, tried, lambda: False)), tried
 
 
 def package(folder: Path, name: str, fonts: dict[str, bytes]) -> None:
@@ -57,7 +57,7 @@ def test_a_folder_of_thousands(tmp_path: Path) -> None:
     for number in range(450):
         (tmp_path / f"{number:03}.ttf").write_bytes(b"x")
     given, _ = sets(tmp_path, str(tmp_path))
-    fonts = given[0][1]  # type: ignore[index]
+    fonts = given[0][1]
     assert len(fonts) == 150
     assert [font.name for font in fonts[:2]] == ["000.ttf", "003.ttf"]
 
@@ -78,7 +78,7 @@ def test_a_large_font_and_one_that_is_too_large(tmp_path: Path) -> None:
     large = bytes(LARGEST_READ)
     package(tmp_path, "fonts-one", {"a.ttf": b"a", "large.ttf": large, "larger.ttf": large + b"x"})
     given, tried = sets(tmp_path, "deb:fonts-one", local=(tmp_path,))
-    assert [font.name for font in given[0][1]] == ["a.ttf", "large.ttf"]  # type: ignore[index]
+    assert [font.name for font in given[0][1]] == ["a.ttf", "large.ttf"]
     assert tried == []
 
 
@@ -95,7 +95,7 @@ def test_a_package_that_ends_within_a_font(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "fonts-one_1_all.deb").touch()
     given, tried = sets(tmp_path, "deb:fonts-one", local=(tmp_path,))
     assert len(given) == 1
-    assert "not a readable tar archive" in tried[0]["reason"]  # type: ignore[index]
+    assert "not a readable tar archive" in tried[0]["reason"]
 
 
 def test_packages_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def test_reads_no_more_than_it_must(idx: Idx, tmp_path: Path) -> None:
     bomb = gzip.GzipFile(fileobj=io.BytesIO(gzip.compress(idx(LABELS) + bytes(50_000_000))))
     with pytest.raises(Refused, match="more than its 5,000 labels"):
         decode_labels(
-            bomb,  # type: ignore[arg-type]
+            bomb,
             tmp_path / "a.npy",
             count=5_000,
             classes=10,

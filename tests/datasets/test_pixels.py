@@ -21,4 +21,4 @@ def test_no_images() -> None:
 def test_what_is_scaled_is_not_scaled_again() -> None:
     """Pixels that are not uint8 are an error."""
     with pytest.raises(TypeError, match="float32"):
-        scale(np.zeros((1, 28, 28), np.float32))  # type: ignore[arg-type]
+        scale(np.zeros((1, 28, 28), np.float32))

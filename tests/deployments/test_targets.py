@@ -96,7 +96,7 @@ def test_a_token_is_made_once_where_its_component_is_applied(copy, present):
         assert len(read_token(copy / "token")) == 32
 
 
-def annotations(folder: Path) -> dict[str, dict[str, str]]:
+def pod_annotations(folder: Path) -> dict[str, dict[str, str]]:
     """Give the annotations that the overlay puts on pods, by the Deployments' names."""
     make(folder, "build/kubernetes/kustomization.yaml")
     patches = yaml.safe_load((folder / "build/kubernetes/kustomization.yaml").read_text())["patches"]
@@ -109,16 +109,16 @@ def annotations(folder: Path) -> dict[str, dict[str, str]]:
 def test_another_password_starts_prefect_anew_and_no_channel(copy):
     """The server and the worker read it when they start."""
     make(copy, "passwords", "KUBECTL=false")
-    before = annotations(copy)
+    before = pod_annotations(copy)
     kubectl = copy / "kubectl"  # of a cluster that has got the password from here
     kubectl.write_text(
         "#!/bin/sh\n[ $5 = prefect-auth ] && cut -d= -f2 deployments/kubernetes/overlays/minikube/auth.env\n"
     )
     kubectl.chmod(0o755)
     make(copy, "passwords", f"KUBECTL={kubectl}")
-    assert before == annotations(copy)
+    assert before == pod_annotations(copy)
     (copy / "deployments/kubernetes/overlays/minikube/auth.env").write_text("auth-string=another\n")
-    after = annotations(copy)
+    after = pod_annotations(copy)
     assert before["prefect-.*"] != after["prefect-.*"]
     assert before["mnist-.*"] == after["mnist-.*"]
 

@@ -22,7 +22,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     "data": {"limit": 3_000, "held_out": 500, "outliers": ["fashion-mnist"], "made": ["blank"]},
     "classifier": {"steps": 200},
     "concept": {"steps": 200, "batch_size": 128},
@@ -152,7 +152,7 @@ class Place:
         from flows.deliver import deliver
         from settings.errors import NotPromoted
 
-        stages = {name: SMALL.get(name, {}) | changed.get(name, {}) for name in {*SMALL, *changed}}
+        stages: Any = {name: SMALL.get(name, {}) | changed.get(name, {}) for name in {*SMALL, *changed}}
         self.ran = []
         try:
             delivered = deliver(**stages, until=until, force=force, why=why)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -24,7 +25,7 @@ def acting() -> str:
 def served(place, prefect_api):
     """Make a deployment's flow run, as the automation with these headers would, and run it here."""
 
-    def run(headers: dict[str, str]) -> tuple[str, str]:
+    def run(headers: dict[str, str]) -> tuple[str, Any]:
         with get_client(sync_client=True) as client:
             deployment = client.create_deployment(client.create_flow(acting), name="kubernetes")
             made = httpx.post(

@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.objects import StateType
 
-from flows.commands import attend
 from flows.commands.attend import Attendant
 
 FULL = "FailedCreate: exceeded quota: slipway"
@@ -125,7 +124,7 @@ def test_without_a_job_of_its_own_the_worker_is_named():
 def test_a_running_run_whose_next_pod_does_not_come_is_ended(monkeypatch):
     """From when its pod was first missed; one whose pod came in time is not, however long ago it was."""
     now = 1000.0
-    monkeypatch.setattr(attend.time, "monotonic", lambda: now)
+    monkeypatch.setattr("flows.commands.attend.time.monotonic", lambda: now)
     client = Client(9_999, StateType.RUNNING)
     cluster = Cluster(job("job-1"), pods={"job-1": [RUNNING]}, warning=FULL)
     attendant = Attendant(cluster, 20)

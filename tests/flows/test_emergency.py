@@ -79,9 +79,7 @@ def test_during_the_judging(twice, monkeypatch):
 
     The same delivery promotes its version the next time: it is a new one.
     """
-    import tasks.making.scores
-
-    score_sets = tasks.making.scores.score_sets
+    from tasks.judging.scoring import score_sets
 
     def meanwhile(*given, **how):
         if twice.served_version() == 2:
@@ -89,7 +87,7 @@ def test_during_the_judging(twice, monkeypatch):
             subprocess.run(command, env=twice.environ | NO_SERVER, cwd=twice.root, check=True)
         return score_sets(*given, **how)
 
-    monkeypatch.setattr(tasks.making.scores, "score_sets", meanwhile)
+    monkeypatch.setattr("tasks.making.scores.score_sets", meanwhile)
     told = r"version 3 did not go into production, .* brought it back to version 1 at \S+ \(it is night\)"
     with pytest.raises(Overruled, match=told) as ended:
         twice.deliver(classifier={"steps": 202})

@@ -326,7 +326,7 @@ def test_registered_a_second_time_a_schedule_stays_on(server):
     assert server.command("prefect", "version").startswith("Version:")
 
 
-SCREENS = {
+SCREENS: dict[str, list[tuple[str, dict[str, Any]]]] = {
     "the dashboard": [
         ("/flow_runs/count", {}),
         ("/ui/task_runs/dashboard/counts", {"task_runs": {"start_time": {"after_": "2026-01-01T00:00:00Z"}}}),

@@ -161,21 +161,20 @@ def spoil_dataset(
     spoil: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, root: Path, data_root: Path
 ) -> None:
     """Let MNIST be decoded into a root of its own, and spoilt there."""
-    from tasks import opening
+    from tasks.datasets.fetch import fetch
 
     for name in ("mnist", "fashion-mnist"):
         downloads = data_root / name / "downloads"
         shutil.copytree(downloads, root / name / "downloads", copy_function=os.link)
     monkeypatch.setenv("DATA_ROOT", str(root))
-    decode = opening.fetch
 
     def decode_and_spoil(name, folder, **more):
-        notes = decode(name, folder, **more)
+        notes = fetch(name, folder, **more)
         if name == "mnist":
             spoil(folder)
         return notes
 
-    monkeypatch.setattr(opening, "fetch", decode_and_spoil)
+    monkeypatch.setattr("tasks.making.dataset.fetch", decode_and_spoil)
 
 
 def test_stale_server_on_the_stage(delivered, tmp_path, monkeypatch):

@@ -56,7 +56,7 @@ def test_a_gate_of_a_receipt_without_states(passed: bool, required: str, state: 
     """What an earlier version wrote, with `passed` alone, is read with the state that it had."""
     written = {"name": "a", "measured": 0.5, "shown": "0.5", "required": required, "passed": passed}
     gate = gates.Gate.from_json({**written, "detail": "b"})
-    assert gate == gates.Gate("a", 0.5, required, state, "b")  # type: ignore[arg-type]
+    assert gate == gates.Gate("a", 0.5, required, state, "b")
 
 
 @pytest.mark.parametrize(

@@ -121,10 +121,12 @@ def rights(role: Object) -> set[tuple[str, str]]:
     }
 
 
-UNITS = {"m": Decimal("0.001"), "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+UNITS = {"": Decimal(1), "m": Decimal("0.001")} | {
+    name: Decimal(2**power) for name, power in (("Ki", 10), ("Mi", 20), ("Gi", 30))
+}
 
 
 def quantity(text: str) -> Decimal:
     """Give a quantity of Kubernetes as a number: cores, bytes."""
     number = text.rstrip("miKMG")
-    return Decimal(number) * UNITS.get(text.removeprefix(number), 1)
+    return Decimal(number) * UNITS[text.removeprefix(number)]

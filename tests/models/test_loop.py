@@ -238,6 +238,6 @@ def test_a_call_grows_to_the_time_it_may_take(
         return batches(self, first, count)
 
     monkeypatch.setattr(Order, "batches", counted)
-    monkeypatch.setattr(loop.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("tasks.models.loop.time.monotonic", lambda: now[0])
     run(tmp_path)
     assert seen == [0, *calls]  # the first one compiles

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tasks.serving import large, v1
 from tasks.serving.release import Signature, Tensor
-from tasks.serving.v1 import Call, Wrong, decode, decode_whole
+from tasks.serving.tensors import Wrong
+from tasks.serving.v1 import Call, decode, decode_whole
 
 SIGNATURES = {"serving_default": Signature(Tensor("imgs", "float32", (-1, 2, 2), 0.0, 1.0), ())}
 PIECES = (

@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -238,13 +239,18 @@ def test_a_damaged_version_is_refused_at_once(start, releases, tmp_path):
 def test_what_is_tried_again_is_tried_ever_less_often(tmp_path, releases, monkeypatch):
     """The pauses double up to a bound, and a new document is obeyed at once."""
     clock = [100.0]
-    monkeypatch.setattr(keeper_module.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr("tasks.serving.keeper.time.monotonic", lambda: clock[0])
     document = tmp_path / "channel.json"
     document.write_bytes(b'{"version": 9}')
     keeper = Keeper(document, [releases], threads=1)
     tried: list[float] = []
     load = keeper._load
-    monkeypatch.setattr(keeper, "_load", lambda wanted: (tried.append(clock[0]), load(wanted))[1])
+
+    def counted(*wanted: Any) -> Any:
+        tried.append(clock[0])
+        return load(*wanted)
+
+    monkeypatch.setattr(keeper, "_load", counted)
     for _ in range(1_000):
         asyncio.run(keeper.obey())
         clock[0] += 0.1

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -207,7 +207,7 @@ class Quick:
 
         stages = {name: BASE.get(name, {}) | changed.get(name, {}) for name in {*BASE, *changed}}
         try:
-            done = deliver(**stages)
+            done: Any = deliver(**cast("Any", stages))
         except NotPromoted as failed:
             done = failed.outcome
         hows = {entry.how for entry in done.timeline}
@@ -270,15 +270,13 @@ def quick(
 
 def stand_in(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the stand-ins in the places of what they stand for."""
-    import flows.deliver
+    from tasks.workplace import open_workplace
 
     monkeypatch.setenv("DATA_ROOT", str(quick.data))
     monkeypatch.setenv("MODELS_ROOT", str(quick.models))
-    real = flows.deliver.open_workplace
     monkeypatch.setattr(
-        flows.deliver,
-        "open_workplace",
-        lambda *where: replace(real(*where), backend=quick.channels),
+        "flows.deliver.open_workplace",
+        lambda *where: replace(open_workplace(*where), backend=quick.channels),
     )
     monkeypatch.setattr("tasks.making.dataset.fetch", quick.work.fetch)
     monkeypatch.setattr("tasks.models.loading.load_tensorflow", lambda: None)
