@@ -66,8 +66,10 @@ stop: env ## stop the servers of this machine
 restart: env ## replace the servers of this machine by new ones, without a gap
 	$(BIN)/python -m flows restart
 
+WORKERS ?= 2 # processes that share the tests, file by file
+
 test: env-test ## run the tests (minutes)
-	$(BIN)/python -m pytest -m "not slow and not kubernetes and not compose" $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow and not kubernetes and not compose" $(PYTEST_OPTIONS)
 
 test-slow: env-test ## run the slow tests: a delivery killed at many random moments, the benchmarks in small
 	$(BIN)/python -m pytest -m slow
