@@ -15,7 +15,7 @@ from settings.errors import NotPromoted, SlipwayError
 from settings.sources import Resolved, resolve
 from tasks.datasets.roles import check_roles
 from tasks.steps import read_code
-from tasks.workplace import Workplace, make_roots, open_workplace
+from tasks.workplace import Workplace, open_workplace
 
 if TYPE_CHECKING:
     from flows.deliver import Delivered
@@ -26,9 +26,8 @@ def run(arguments: Sequence[str]) -> int:
     resolved = resolve(arguments, environ=os.environ, folder=Path.cwd())
     check_roles(resolved.delivery.data, resolved.origins)
     place = open_workplace(resolved.places, resolved.delivery.serving.name)  # a backend may not work here
-    make_roots(resolved.places)
     read_code()
-    with ready_prefect(resolved.places.models_root, "a delivery"):
+    with ready_prefect(resolved.places, "a delivery"):
         from flows.deliver import deliver
         from flows.observed import run_observed
 

@@ -13,23 +13,26 @@ from pathlib import Path
 
 from flows.commands.temporary_server import start_temporary_server
 from settings.errors import Surroundings, WrongInput
+from settings.places import Places
 from tasks.store.lock import run_lock
+from tasks.workplace import make_roots
 
 ANSWER_SECONDS = 5.0
 API_URL = "PREFECT_API_URL"
 
 
 @contextmanager
-def ready_prefect(models_root: Path, what: str) -> Iterator[None]:
+def ready_prefect(places: Places, what: str) -> Iterator[None]:
     """Hold the run's lock and make Prefect ready to be used, with the user's server or a temporary one.
 
     The lock comes first: two temporary servers that start at once harm each other.
     """
-    for name, value in engine_settings(models_root).items():
+    for name, value in engine_settings(places.models_root).items():
         os.environ.setdefault(name, value)
     if url := os.environ.get(API_URL):
         check_server(url)
-    with run_lock(models_root, what=what):
+    make_roots(places)
+    with run_lock(places.models_root, what=what):
         with garbage_kept():
             find_server()
             from prefect.exceptions import TerminationSignal

@@ -15,6 +15,7 @@ SHARED = (
     "tasks/release/contract.py",
     "tasks/release/reader.py",
     "tasks/store/files.py",
+    "tasks/store/schema.py",
     "tasks/store/token.py",
 )
 LIBRARIES = ("ai-edge-litert", "httptools", "numpy", "orjson", "starlette", "tensorflow", "uvicorn")

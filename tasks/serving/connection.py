@@ -10,6 +10,8 @@ import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from tasks.serving.limits import STILL_SECONDS
+
 STALLED_SECONDS = 30.0  # an answer of which the client takes nothing
 FAREWELL_SECONDS = 0.25  # after SIGTERM: clients with a request on its way are told to close, not cut off
 LARGEST_HEAD_BYTES = 16 * 1024
@@ -88,16 +90,25 @@ class Connection(HttpToolsProtocol):
             self._make_room()
 
     def _make_room(self) -> None:
-        """Close the connection of the others that is silent the longest, of those that nobody answers."""
+        """Close the connection of the others that is silent the longest, of those that nobody answers.
+
+        Those whose body comes at this moment come last, those that have not taken their answer yet before.
+        """
+        now = self.loop.time()
         others = (each for each in self.connections if isinstance(each, Connection) and each is not self)
         idle = [each for each in others if each.is_idle and not each.transport.is_closing()]
-        if idle:  # those that have not taken their answer yet come last
-            min(idle, key=lambda each: (each.unsent > 0, each.received_at)).transport.abort()
+        if idle:
+            worth = {each: (each.is_receiving(now), each.unsent > 0, each.received_at) for each in idle}
+            min(worth, key=worth.__getitem__).transport.abort()
 
     @property
     def is_idle(self) -> bool:
         """Whether the client has to send something before there is anything to do."""
         return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
+
+    def is_receiving(self, now: float) -> bool:
+        """Whether a body comes, and something of it came just now."""
+        return self.awaits_body and now - self.received_at < STILL_SECONDS
 
     def data_received(self, data: bytes) -> None:
         self.received_at = self.loop.time()

@@ -135,7 +135,14 @@ def test_put_writes_the_document_and_waits(backend, keep, put):
     assert serving.wanted == Wanted(2)
     assert len(serving.digest) == 64
     document = json.loads((backend.folder / "stage.json").read_bytes())
-    assert document == {"version": 2, "runtime": "litert", "max_request_mib": 32, "max_images": 10_000}
+    assert document == {
+        "schema": 1,
+        "version": 2,
+        "previous": 0,
+        "runtime": "litert",
+        "max_request_mib": 32,
+        "max_images": 10_000,
+    }
     backend.check("stage")
 
 
@@ -257,7 +264,8 @@ def test_a_server_with_another_folder_at_that_path_is_told(backend, keep, put, m
         backend.check("stage")
     with pytest.raises(Surroundings, match=f"stage did not serve version 1 in time: .* {message}"):
         put(1, deadline_seconds=0.2)
-    serving = backend.current("stage")
+    while (serving := backend.current("stage")).version != 2:  # what was put back
+        time.sleep(0.01)
     assert (serving.healthy, "whether it has the same folder" in serving.detail) == (False, True)
 
 

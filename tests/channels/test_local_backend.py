@@ -83,7 +83,14 @@ def test_put_starts_the_server(backend, put, models):
     assert serving.endpoint == endpoint
     assert len(serving.digest) == 64
     document = json.loads((models / "channels" / "mnist" / "production.json").read_bytes())
-    assert document == {"version": 1, "runtime": "litert", "max_request_mib": 32, "max_images": 10_000}
+    assert document == {
+        "schema": 1,
+        "version": 1,
+        "previous": 0,
+        "runtime": "litert",
+        "max_request_mib": 32,
+        "max_images": 10_000,
+    }
 
 
 def test_a_second_put_of_the_same_changes_nothing(backend, put):
@@ -210,9 +217,10 @@ def test_a_version_that_takes_the_server_with_it_is_undone(backend, put, models,
     want = ChannelFiles.want
 
     def want_and_die(self, wanted):
-        want(self, wanted)
+        revision = want(self, wanted)
         if pids:
             os.kill(pids.pop(), signal.SIGKILL)
+        return revision
 
     monkeypatch.setattr(ChannelFiles, "want", want_and_die)
     with pytest.raises(Surroundings, match="the server of production ended before it was ready"):

@@ -145,8 +145,7 @@ def test_a_disk_that_cannot_be_written(place, disk):
     """The error names the folder and the variables that name others."""
     folder = disk("size=1m,ro")
     line = place.run(DELIVER, MODELS_ROOT=str(folder / "models")).refused(3)
-    assert f"Read-only file system ({folder / 'models'})" in line
-    assert "MODELS_ROOT" in line
+    assert f"MODELS_ROOT is {folder / 'models'}, where no file can be made (Read-only file system)" in line
 
 
 def test_the_plain_commands_before_any_delivery(place):
@@ -176,6 +175,10 @@ def test_the_plain_commands_with_production_up_crashed_and_stopped(delivered):
     said = delivered.run("-m", "flows", "stop", PRODUCTION_PORT=str(free_port())).done()
     assert "version 1 of mnist stopped" in said
     code, said = delivered.run(*status).end()
-    assert (code, said.split()) == (3, ["stage", "nothing", "production", "nothing"])
+    assert code == 3
+    assert [line.split() for line in said.splitlines()] == [
+        ["stage", "nothing"],
+        ["production", "nothing:", "version", "1", "was", "stopped", "(slipway", "start)"],
+    ]
     document = delivered.models / "channels" / "mnist" / "production.json"
     assert not document.exists(), json.loads(document.read_bytes())

@@ -65,7 +65,7 @@ def test_health_tells_strangers_neither_process_nor_paths(start, releases):
     while not (health := server.health())["error"]:
         assert server.process.poll() is None
     assert health.keys() == {
-        *("status", "version", "digest", "runtime", "error", "settled"),
+        *("status", "version", "digest", "runtime", "error", "fallback", "settled"),
         *("document", "revision", "start"),
     }
     assert (health["start"], health["error"]) == (

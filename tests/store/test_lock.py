@@ -56,10 +56,15 @@ def test_a_killed_holder_frees_the_lock(tmp_path, holder):
 
 def test_waiting_ends_with_a_clear_error(tmp_path, holder):
     """After the time to wait, the error names the holder."""
-    with (
-        pytest.raises(Surroundings, match=f"still held by another delivery \\(pid {holder[0].pid} on"),
-        run_lock(tmp_path, what="this", wait_seconds=0),
-    ):
+    told = f"still held by another delivery \\(pid {holder[0].pid} on .* after 0 s"
+    with pytest.raises(Surroundings, match=told), run_lock(tmp_path, what="this", wait_seconds=0.2):
+        pass
+
+
+def test_who_does_not_wait_is_told_who_is_at_work(tmp_path, holder):
+    """At once, and what to do."""
+    told = f"another delivery \\(pid {holder[0].pid} on .*: run this when it has ended"
+    with pytest.raises(Surroundings, match=told), run_lock(tmp_path, what="this", wait_seconds=0):
         pass
 
 
