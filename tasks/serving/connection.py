@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, ClassVar, cast
+from weakref import WeakSet
 
 import httptools
 import orjson
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from tasks.serving.limits import STILL_SECONDS
 
@@ -71,6 +73,8 @@ class Gathered:
 class Connection(HttpToolsProtocol):
     """A connection with limits on what it receives and when, which ends politely."""
 
+    crowded: ClassVar[WeakSet[ServerState]] = WeakSet()  # the servers that are about to make room
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.receiving_since: float | None = None
@@ -86,20 +90,24 @@ class Connection(HttpToolsProtocol):
         self.gathered = Gathered(transport, self.loop)
         super().connection_made(cast("asyncio.Transport", self.gathered))
         self.receiving_since = self.received_at = self.loop.time()
-        if len(self.connections) > MOST_CONNECTIONS:
-            self._make_room()
+        if len(self.connections) > MOST_CONNECTIONS and self.server_state not in self.crowded:
+            self.crowded.add(self.server_state)
+            self.loop.call_soon(self._make_room)
 
     def _make_room(self) -> None:
-        """Close the connection of the others that is silent the longest, of those that nobody answers.
+        """Close those above the limit that are silent the longest, of the connections that nobody answers.
 
         Those whose body comes at this moment come last, those that have not taken their answer yet before.
+        Done once for all that were accepted in a turn of the event loop: a crowd must not cost its square.
         """
+        self.crowded.discard(self.server_state)
         now = self.loop.time()
-        others = (each for each in self.connections if isinstance(each, Connection) and each is not self)
-        idle = [each for each in others if each.is_idle and not each.transport.is_closing()]
-        if idle:
-            worth = {each: (each.is_receiving(now), each.unsent > 0, each.received_at) for each in idle}
-            min(worth, key=worth.__getitem__).transport.abort()
+        every = [each for each in self.connections if isinstance(each, Connection)]
+        there = [each for each in every if not each.transport.is_closing()]
+        idle = [each for each in there if each.is_idle]
+        idle.sort(key=lambda each: (each.is_receiving(now), each.unsent > 0, each.received_at))
+        for each in idle[: max(len(there) - MOST_CONNECTIONS, 0)]:
+            each.transport.abort()
 
     @property
     def is_idle(self) -> bool:
