@@ -107,7 +107,7 @@ def test_a_pod_that_goes_between_stage_and_promotion(delivered, seed):
     """The verdict is kept, and the run that starts again promotes by it."""
     before = delivered.served_version()
     run = delivered.deliver(classifier={"seed": seed})
-    run.wait_for("verdict: all")
+    run.wait_for(" gates passed")
     delivered.kubectl("delete", "pod", *run.pods(), "--grace-period=0", "--force")
     run.done()
     assert run.read()["run_count"] == 2
