@@ -55,5 +55,6 @@ def promote(
         why=why,
         champion=champion,
         forced=forced,
+        left=seen.wanted.version or None if seen.wanted else None,
         seen=seen,
     )

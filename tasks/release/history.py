@@ -42,7 +42,7 @@ class Event(BaseModel):
     why: str
     champion: int | None = None  # judged and promoted: the version that was in production
     forced: bool = False  # promoted in spite of a failed gate, or of an operator who had taken it back
-    left: int | None = None  # rolled back: the version that production served until then
+    left: int | None = None  # promoted and rolled back: the version that production served until then
     verdict: str | None = None  # judged: the digest of the verdict
     statistics: Mapping[str, Statistic] | None = None  # judged: by name, as the champion's gate compares them
 
@@ -144,7 +144,9 @@ def after(stack: list[int], event: Event) -> tuple[list[int], set[int]]:
     """Give what `served` gives after one more event, and the versions that it took out of production."""
     version = event.version
     if event.event == "promoted":
-        return [*(each for each in stack if each != version), version], set()
+        # Production was brought back by hand to what the promotion left: what came after that was taken back.
+        kept = stack[: stack.index(event.left) + 1] if event.left in stack else stack
+        return [*(each for each in kept if each != version), version], {*stack[len(kept) :]} - {version}
     if event.event != "rolled back":
         return stack, set()
     position = stack.index(version) if version in stack else len(stack)

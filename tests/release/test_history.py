@@ -166,3 +166,11 @@ def test_a_line_of_a_newer_version_is_not_stepped_over(history):
         file.write(json.dumps({"schema": SCHEMA + 1, "event": "promoted in a new way", "version": 2}) + "\n")
     with pytest.raises(Newer, match=r"history\.jsonl was written by a newer Slipway .*: upgrade"):
         history.events()
+
+
+def test_a_promotion_after_a_way_back_by_hand(history):
+    """What came after the version that a promotion left was taken back: no rollback leads there."""
+    for version, left in ((1, None), (2, 1), (3, 2), (4, 2)):
+        history.append("promoted", version, f"digest {version}", "all gates", left=left)
+    assert history.served() == [1, 2, 4]
+    assert history.taken_back().keys() == {"digest 3"}
