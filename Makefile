@@ -72,7 +72,7 @@ test: env-test ## run the tests (minutes)
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow and not kubernetes and not compose" $(PYTEST_OPTIONS)
 
 test-slow: env-test ## run the slow tests: a delivery killed at many random moments, the benchmarks in small
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(PYTEST_OPTIONS)
 
 BENCHMARKS := quality training_speed serving_speed statistics_speed unchanged_run
 

@@ -92,10 +92,10 @@ seed: ## copy the datasets' files of this machine (DATA=data) into the cluster, 
 	NAMESPACE=$(NAMESPACE) KUBECTL="$(KUBECTL)" deployments/seed.sh $(or $(DATA),data)
 
 test-kubernetes: env-test image load ## run the tests on the cluster that kubectl speaks to (20 minutes)
-	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -m kubernetes tests/kubernetes
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m pytest -m kubernetes tests/kubernetes $(PYTEST_OPTIONS)
 
 test-compose: env-test image ## deliver through docker/compose.yaml, with the Docker engine of this machine (minutes)
-	IMAGES=$(IMAGES) TAG=$(TAG) $(BIN)/python -m pytest -m compose tests/compose
+	IMAGES=$(IMAGES) TAG=$(TAG) $(BIN)/python -m pytest -m compose tests/compose $(PYTEST_OPTIONS)
 
 # The targets stand in the order in which they have to be made.
 .NOTPARALLEL:

@@ -80,7 +80,7 @@ RUN: dict[str, Where] = {
     "make format": Where(TARGETS, '"format"'),
     "make docs": Where(TARGETS, '"docs"'),
     "make help": Where("tests/test_makefile.py", 'make("help")'),
-    "make test": Where(".ci/run", "make test "),
+    "make test": Where(".ci/run", "tests test "),
     "make check": Where(".ci/run", "make lint"),
     "make lock": Where(None, "what it gives depends on what the package index holds that day"),
     "make image": Where("deployments/targets.mk", "test-compose: env-test image"),
