@@ -15,6 +15,7 @@ FOR_USER = "slipway_for_user"  # an attribute of a record: it holds an error tha
 PROJECT_LOGGERS = ("tasks", "flows")  # Prefect has given them its handlers: PREFECT_LOGGING_EXTRA_LOGGERS
 EVENTS_CLIENT = "prefect.events.clients"  # for each event, it warns of a server that it cannot reach
 SERVICES = "prefect._internal.concurrency"  # it tells of each event that was not sent
+_at_the_end = False  # whether this process is a command, which ends with the error in its last line
 SENDERS = ("APILogWorker", "EventsWorker")  # at the exit they tell what is left to be sent, in a race with it
 
 
@@ -42,9 +43,12 @@ class SaidAtTheEnd(logging.Filter):
 
 
 def say_errors_once() -> None:
-    """Keep the last line of a command out of the terminal's log; Prefect's records have it all."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(SaidAtTheEnd())
+    """Keep the last line of a command out of the terminal's log; Prefect's records have it all.
+
+    For runs of this process from here on: Prefect may make its handlers as late as that.
+    """
+    global _at_the_end
+    _at_the_end = True
 
 
 class SaidOnce(logging.Filter):
@@ -71,5 +75,7 @@ def set_up_logs() -> None:
         logger = logging.getLogger(name)
         if not any(type(each) is type(filtering) for each in logger.filters):
             logger.addFilter(filtering)
+    for handler in logging.getLogger().handlers if _at_the_end else ():
+        handler.addFilter(SaidAtTheEnd())
     # Lines that the server does not take are on the terminal all the same; their sender would tell of each.
     logging.raiseExceptions = False

@@ -16,7 +16,7 @@ SCRIPT = Path(__file__).with_name("kill_at_random.py")
 @pytest.mark.parametrize(
     "count",
     [
-        pytest.param(3, marks=pytest.mark.timeout(300)),
+        pytest.param(3, marks=pytest.mark.timeout(900)),
         pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1_800)]),
     ],
 )

@@ -79,7 +79,9 @@ def delivered_alone(place: Any, run: Any) -> str:
     """Wait for the end of a run that lost its server, check that it ended well, and give what it said."""
     said: str = run.done()
     assert said.count(GONE) == 1, said
-    warnings = [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line]
+    # Other tests may hold the lock of the datasets: that is told too.
+    told = [line for line in said.splitlines() if "WARNING" in line or "ERROR" in line]
+    warnings = [line for line in told if "tasks.store.lock - waiting for" not in line]
     assert len(warnings) == 1, said
     assert "logging to API" not in said
     assert "version 1 of mnist is in production" in said.splitlines()[-3]

@@ -118,7 +118,7 @@ def place_with_settings(place: Any) -> Any:
     return place
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_a_run_stopped_at_every_stage_goes_on_each_time(place_with_settings):
     """Stopped in both trainings, in export, on the stage, in judging and in promotion, it loses nothing.
 
