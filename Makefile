@@ -17,12 +17,13 @@ found=$$($(PYTHON) -c 'import sys; print("Python %d.%d" % sys.version_info[:2])'
 	{ echo "Python 3.11 is needed: $(PYTHON) is $$found (make PYTHON=/path/to/python3.11 …)" >&2; exit 2; }
 endef
 
-# uv installs a lock in a fraction of pip's time. It is asked at the index that pip is told to use; where it fails, as
+# uv installs a lock in a fraction of pip's time, compiled: else each start of TensorFlow would read its sources
+# anew where PYTHONDONTWRITEBYTECODE is set. It is asked at the index that pip is told to use; where it fails, as
 # behind something that only pip is told of, pip installs. For pip the lock is a constraint too: else it looks at the
 # newest version of what another package asks for with extras, finds no hash of it, and ends.
 define INSTALL
 index=$$($(PIP) config list | sed -n "s/^.*[.]index-url='\(.*\)'$$/\1/p" | tail -n 1); \
-{ [ -x $(BIN)/uv ] && $(BIN)/uv pip install --system-certs --python $(BIN)/python \
+{ [ -x $(BIN)/uv ] && $(BIN)/uv pip install --compile-bytecode --system-certs --python $(BIN)/python \
 	$${index:+--default-index "$$index"} --require-hashes -r $(1); } || \
 	{ echo "uv cannot be had here: pip installs, which takes minutes"; \
 	$(PIP) install --progress-bar on --require-hashes -r $(1) -c $(1); }
@@ -66,15 +67,16 @@ stop: env ## stop the servers of this machine
 restart: env ## replace the servers of this machine by new ones, without a gap
 	$(BIN)/python -m flows restart
 
-WORKERS ?= 2 # processes that share the tests, file by file
+WORKERS ?= 3 # processes that share the tests, file by file; on two cores one of them mostly waits
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: env-test ## run the tests (minutes)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not slow and not kubernetes and not compose" $(PYTEST_OPTIONS)
+	$(PYTEST) -m "not slow and not kubernetes and not compose" $(PYTEST_OPTIONS)
 
-test-slow: env-test ## run the slow tests: a delivery killed at many random moments, the benchmarks in small
-	$(BIN)/python -m pytest -m slow $(PYTEST_OPTIONS)
+test-slow: env-test ## run the slow tests: deliveries that are killed, stopped, overtaken, damaged, sabotaged; Prefect's services; the benchmarks in small
+	$(PYTEST) -m slow $(PYTEST_OPTIONS)
 
-BENCHMARKS := quality training_speed serving_speed statistics_speed unchanged_run
+BENCHMARKS := quality training_speed serving_speed serving_attacks statistics_speed unchanged_run
 
 benchmarks: env-test ## print the tables of docs/benchmarks.md (half an hour)
 	for name in $(BENCHMARKS); do $(BIN)/python tests/benchmarks/$$name.py || exit; done

@@ -16,17 +16,18 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from settings.errors import SlipwayError, Stopped
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-GRACE_SECONDS = 2.0
+GRACE_SECONDS = 4.0  # a call of a training, and its checkpoint, on a machine that does much else
 REMIND_SECONDS = 0.2
 LAST_SECONDS = 9.0  # `docker stop` allows ten
 
 GOES_ON = "the next run goes on from what was done"
 
+E = TypeVar("E", bound=BaseException)
 Handler = Callable[[int, FrameType | None], None]
 
 _asked = threading.Event()
@@ -138,18 +139,19 @@ def end_when_asked(last_words: str) -> Iterator[None]:
     except SlipwayError:
         raise
     except Exception as error:
-        if comes_of_interrupt(error):
+        # Python raises another error for an interrupt inside of `__set_name__`.
+        if origin(error, KeyboardInterrupt):
             raise KeyboardInterrupt from error
         raise
     finally:
         _last_words = None
 
 
-def comes_of_interrupt(error: BaseException | None) -> bool:
-    """Tell whether an error was raised for an interrupt, as Python does for one inside of `__set_name__`."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
+def origin(error: BaseException | None, kind: type[E]) -> E | None:
+    """Give the first error of a kind among an error and those that it was raised for."""
+    while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return error
 
 
 def ask() -> None:

@@ -116,7 +116,7 @@ def stand_ins(tmp_path: Path) -> str:
 
 UV_ITSELF = "pip install --only-binary :all: --require-hashes -r requirements-uv.lock"
 BY_UV = (
-    "uv pip install --system-certs --python .venv/bin/python --default-index https://mirror.example/simple"
+    "uv pip install --compile-bytecode --system-certs --python .venv/bin/python --default-index https://mirror.example/simple"
     " --require-hashes -r requirements.lock"
 )
 BY_PIP = "pip install --progress-bar on --require-hashes -r requirements.lock -c requirements.lock"

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.commands.temporary_server import start_temporary_server
-from settings.errors import Surroundings, WrongInput
+from settings.errors import Stopped, Surroundings, WrongInput
 from settings.places import Places
+from tasks.stopping import origin
 from tasks.store.lock import run_lock
 from tasks.workplace import make_roots
 
@@ -42,8 +43,8 @@ def ready_prefect(places: Places, what: str) -> Iterator[None]:
             say_errors_once()
         try:
             yield
-        except TerminationSignal:  # what Prefect makes of SIGTERM
-            raise KeyboardInterrupt from None
+        except TerminationSignal as terminated:  # what Prefect makes of SIGTERM
+            raise origin(terminated, Stopped) or KeyboardInterrupt from None
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from tasks.judging.comparison import Rival
 from tasks.judging.latency import Latency
 from tasks.judging.scores import Scores
 from tasks.judging.sets import TEST
-from tasks.release.inprocess import run_litert, run_saved_model
+from tasks.release.inprocess import load_saved_model, run_litert
 from tasks.release.reader import Release
 
 
@@ -40,6 +40,7 @@ def make_case(
     `held_out` and `limit` are as it was trained, `latency` was measured on
     `machine`.
     """
+    ask = load_saved_model(release.folder)
     compared = {name: scale(sets[name]) for name in (TEST, primary)}  # float32 (N, 28, 28)
     return Case(
         candidate=candidate,
@@ -51,7 +52,7 @@ def make_case(
         test_labels=tested_images(dataset, limit=limit).known_labels(),
         train_images=training_images(dataset, held_out=held_out, limit=limit).images,
         references=References(
-            saved_model={name: run_saved_model(release.folder, imgs) for name, imgs in compared.items()},
+            saved_model={name: ask(imgs) for name, imgs in compared.items()},
             litert={name: run_litert(release.tflite, imgs) for name, imgs in compared.items()},
         ),
         threshold=release.threshold,

@@ -15,7 +15,7 @@ from tasks.models.networks import Activation
 from tasks.models.score import Form
 from tasks.release import contract, litert, saved_model, signatures
 from tasks.release.golden import golden_images
-from tasks.release.inprocess import BATCH, in_batches, run_saved_model
+from tasks.release.inprocess import BATCH, in_batches, load_saved_model
 from tasks.release.scales import measure_scales
 from tasks.release.threshold import choose_threshold
 from tasks.store.files import sha256_of, write_json
@@ -101,8 +101,9 @@ def _scores(release: signatures.Signed, imgs: np.ndarray) -> np.ndarray:
 def _write_golden(folder: Path, imgs: np.ndarray) -> None:
     """Write the images and what the SavedModel, as it stands in the folder, answers by each signature."""
     answers: dict[str, Any] = {"imgs": imgs}
+    ask = load_saved_model(folder)
     for name, signature in contract.SIGNATURES.items():
-        outputs = run_saved_model(folder, imgs, signature=name)
+        outputs = ask(imgs, name)
         answers |= {output: outputs[output] for output in signature.outputs}  # in an order that is fixed
     np.savez(folder / contract.GOLDEN, **answers)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,23 +19,13 @@ def free_port() -> int:
         return int(trial.getsockname()[1])
 
 
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the releases 1 and 2, which differ; not to be changed."""
-    folder = tmp_path_factory.getbasetemp() / "random-releases"  # shared with the tests of serving
-    script = Path(__file__).parents[1] / "serving" / "make_releases.py"
-    if not folder.exists():
-        subprocess.run([sys.executable, str(script), str(folder), "2"], check=True, capture_output=True)
-    return folder
-
-
 @pytest.fixture
-def models(tmp_path: Path, exported: Path) -> Path:
+def models(tmp_path: Path, releases: Path) -> Path:
     """A models root: release 1 promoted, 2 a candidate, and 3 a candidate with an altered byte."""
     root = tmp_path / "models"
-    shutil.copytree(exported / "1", root / "mnist" / "1")
-    shutil.copytree(exported / "2", root / "candidates" / "mnist" / "2")
-    shutil.copytree(exported / "2", root / "candidates" / "mnist" / "3")
+    shutil.copytree(releases / "1", root / "mnist" / "1")
+    shutil.copytree(releases / "2", root / "candidates" / "mnist" / "2")
+    shutil.copytree(releases / "2", root / "candidates" / "mnist" / "3")
     tflite = root / "candidates" / "mnist" / "3" / "assets.extra" / "model.tflite"
     content = bytearray(tflite.read_bytes())
     content[1000] ^= 1

@@ -33,11 +33,11 @@ NEW = 4
 
 
 @pytest.fixture
-def place(models: Path, exported: Path, backend: LocalBackend) -> Workplace:
+def place(models: Path, releases: Path, backend: LocalBackend) -> Workplace:
     """Versions 1 and 2 were promoted, and production serves 2; version 4 is a candidate."""
     shutil.copytree(models / "candidates" / "mnist" / "2", models / "mnist" / "2")
     shutil.rmtree(models / "candidates" / "mnist")
-    shutil.copytree(exported / "1", models / "candidates" / "mnist" / str(NEW))
+    shutil.copytree(releases / "1", models / "candidates" / "mnist" / str(NEW))
     registry = Registry("mnist", models / "mnist", models / "candidates" / "mnist", models / "receipts")
     backend.lock = registry.lock
     made = Workplace(None, registry, backend, "local", ())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,6 +182,12 @@ class Place:
             lines += [f"[{stage}]", *(f"{name} = {json.dumps(value)}" for name, value in values.items()), ""]
         (self.root / "deliver.toml").write_text("\n".join(lines))
 
+    def take(self, models: Path, kinds: Iterable[str]) -> Place:
+        """Take over what the store of other models holds of these kinds."""
+        for kind in kinds:
+            shutil.copytree(models / "store" / kind, self.models / "store" / kind, dirs_exist_ok=True)
+        return self
+
     def run(self, *arguments: str, **environ: str | None) -> Run:
         """Start a command of the project in a session of its own; None takes a variable away."""
         told = {name: value for name, value in (self.environ | environ).items() if value is not None}
@@ -258,23 +265,52 @@ def place(
     made.stop()
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder that the first delivery of the session fills: see `delivered`."""
-    return tmp_path_factory.mktemp("template") / "models"
+VARIANTS = ({"steps": 150}, {"steps": 201}, {"steps": 202})
+"""Other classifiers whose releases are at hand, for tests of what comes after the export."""
+
+EXPORTED = ("classifier", "concept", "release")
+JUDGED = (*EXPORTED, "scores", "verdict")
+
+
+@pytest.fixture
+def template(place: Place, of_all_workers: Path) -> Path:
+    """The models' root of a small model whose version 1 was promoted, and the artifacts of VARIANTS.
+
+    Made once for all processes that share the tests; not to be changed.
+    """
+    made = of_all_workers / "template"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            place.deliver()
+            aside = made.with_name("template.aside")
+            shutil.copytree(place.models, aside, ignore=shutil.ignore_patterns("channels", "lock"))
+            for variant in VARIANTS:
+                place.deliver(classifier=variant, until="exported")
+            shutil.copytree(place.models / "store", aside / "store", dirs_exist_ok=True)
+            place.stop()
+            shutil.rmtree(place.models)
+            aside.rename(made)
+    return made
+
+
+@pytest.fixture
+def exported(place: Place, template: Path) -> Place:
+    """A workplace whose delivery finds the networks and the release, and has to judge and promote it."""
+    return place.take(template, EXPORTED)
+
+
+@pytest.fixture
+def judged(place: Place, template: Path) -> Place:
+    """A workplace whose delivery finds everything but a version in production."""
+    return place.take(template, JUDGED)
 
 
 @pytest.fixture
 def delivered(place: Place, template: Path) -> Place:
     """A workplace in which version 1 of a small model is in production."""
-    if template.exists():
-        shutil.copytree(template, place.models, copy_function=shutil.copy2)
-        place.deliver()
-        assert place.ran == ["promote"], "the delivery of the template is not reused"
-    else:
-        place.deliver()
-        aside = template.with_name(secrets.token_hex(4))
-        shutil.copytree(place.models, aside, ignore=shutil.ignore_patterns("channels", "lock"))
-        aside.rename(template)
+    shutil.copytree(template, place.models, copy_function=shutil.copy2)
+    place.deliver()
+    assert place.ran == ["promote"], "the delivery of the template is not reused"
     assert place.served_version() == 1
     return place

@@ -19,6 +19,7 @@ SMALL = {
     "quality": (["--seeds", "1", "--steps", "20"], {0, 1}),
     "training_speed": (["--rounds", "1", "--steps", "5"], {0, 1}),
     "serving_speed": (["--rounds", "1", "--seconds", "0.5"], {0, 1}),
+    "serving_attacks": (["--seconds", "0.2"], {0}),
     "statistics_speed": (["--loop-rounds", "1", "--repeats", "1"], {0, 1}),
     "unchanged_run": (["--rounds", "1", "--data", str(ROOT / "build" / "test-data")], {0}),
 }

@@ -12,6 +12,8 @@ from settings.errors import GateFailed, Surroundings
 from settings.places import read_places
 from tasks.workplace import open_workplace
 
+pytestmark = pytest.mark.slow
+
 DELIVER = str(Path(__file__).resolve().parents[2] / "flows" / "deliver.py")
 
 

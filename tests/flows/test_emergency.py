@@ -14,6 +14,8 @@ import pytest
 from settings.errors import Overruled
 from tests.flows.conftest import ROOT, Place
 
+pytestmark = pytest.mark.slow
+
 DELIVER = str(ROOT / "flows" / "deliver.py")
 NO_SERVER = {
     "PREFECT_API_URL": "http://127.0.0.1:9/api"
@@ -56,7 +58,7 @@ def answers(place: Place) -> bool:
 @pytest.mark.parametrize("command", ["rollback", "stop"])
 def test_during_a_training(twice, command):
     """The command waits neither for the training nor for Prefect's server; then the delivery ends with 1."""
-    twice.write_settings(classifier={"steps": 3_000, "display_steps": 100})
+    twice.write_settings(classifier={"steps": 1_000, "display_steps": 100})
     run = twice.run(DELIVER)
     run.wait_for("classifier: step 300 of")
     os.killpg(run.process.pid, signal.SIGSTOP)  # the training lasts, and its lock is held

@@ -23,12 +23,12 @@ DELIVER = str(Path(__file__).resolve().parents[2] / "flows" / "deliver.py")
 NOTHING = "http://127.0.0.1:9/api"  # the port of the discard service, which nobody runs
 
 
-def test_two_runs_at_once(place):
+def test_two_runs_at_once(exported):
     """Who comes second says for whom it waits; stopped there it harms nothing, else it computes nothing."""
-    first = place.run(DELIVER)
-    first.wait_for("classifier: made for the first time")
+    first = exported.run(DELIVER)
+    first.wait_for("verdict: made for the first time")
     waiting = f"waiting for a delivery (pid {first.process.pid} on "
-    second, third = place.run(DELIVER), place.run(DELIVER)
+    second, third = exported.run(DELIVER), exported.run(DELIVER)
     second.wait_for(waiting)
     third.wait_for(waiting)
     os.killpg(second.process.pid, signal.SIGINT)
@@ -37,7 +37,7 @@ def test_two_runs_at_once(place):
     first.done()
     said = third.done()
     assert "Task run 'judge' - Finished in state Cached" in said
-    assert place.events() == [("exported", 1), ("staged", 1), ("judged", 1), ("promoted", 1)]
+    assert exported.events() == [("exported", 1), ("staged", 1), ("judged", 1), ("promoted", 1)]
 
 
 def test_a_run_with_other_models_waits_for_the_datasets(place, data_root):
@@ -116,6 +116,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         subprocess.run(["umount", "--lazy", folder], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_under_a_run(place, disk):
     """It ends with one line and nothing half-written; with room again, the next run goes on."""
     place.write_settings(classifier={"steps": 3_000, "display_steps": 100})

@@ -24,6 +24,8 @@ import pytest
 
 from tests.flows.conftest import free_port, prefect_server
 
+pytestmark = pytest.mark.slow
+
 SERVICES = "PREFECT_SERVER_SERVICES"
 QUICK = {
     f"{SERVICES}_SCHEDULER_LOOP_SECONDS": "2",

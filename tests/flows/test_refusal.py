@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.flows.conftest import ROOT
 
@@ -30,6 +31,7 @@ def last_flow_run(api: str) -> dict[str, Any]:
     return dict(run)
 
 
+@pytest.mark.slow
 def test_the_preset_of_the_source_is_refused(delivered, prefect_api):
     """One line names each gate that failed, measured and required; production is as it was.
 

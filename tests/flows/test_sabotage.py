@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 
 from settings.errors import GateFailed, Surroundings
+from tests.flows.conftest import VARIANTS
+
+pytestmark = pytest.mark.slow
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def answer_slightly_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 NEW = {"concept": {"steps": 210}}  # another model than the champion
+AT_HAND = {"classifier": VARIANTS[1]}  # likewise, and exported before
 
 SABOTAGES = [
     Sabotage("shuffled labels", "accuracy", data=shuffle_labels),
@@ -112,8 +116,8 @@ SABOTAGES = [
     Sabotage("fewer steps than the champion", "champion", {"classifier": {"steps": 60}}),
     Sabotage("a threshold of zero", "flagged-share", NEW, patch=set_the_threshold_to_zero),
     Sabotage("LiteRT of other weights", "litert-parity", NEW, patch=convert_other_weights),
-    Sabotage("logits off by a thousandth", "endpoint-parity", NEW, patch=answer_slightly_otherwise),
-    Sabotage("a limit of a nanosecond", "latency", NEW | {"judging": {"max_latency_ms": 1e-6}}),
+    Sabotage("logits off by a thousandth", "endpoint-parity", AT_HAND, patch=answer_slightly_otherwise),
+    Sabotage("a limit of a nanosecond", "latency", AT_HAND | {"judging": {"max_latency_ms": 1e-6}}),
 ]
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 DELIVER = str(Path(__file__).resolve().parents[2] / "flows" / "deliver.py")
 END_SECONDS = 20.0  # what a stop may take, on a busy machine
 UNFINISHED = re.compile(r"^\.aside-|\.part$|\.tmp$")

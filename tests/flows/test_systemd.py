@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from flows.__main__ import main
+from settings.places import VARIABLES
 
 ODD = 'a folder of 100% "ü" for $HOME\\n'
 
@@ -22,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / ODD
     made.mkdir()
     monkeypatch.chdir(made)
-    for name in ("DATA_ROOT", "PRODUCTION_PORT"):
+    for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("MODELS_ROOT", "models of mine")
     monkeypatch.setenv("STAGE_PORT", "18502")

@@ -41,7 +41,7 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_what_a_user_does(place: Place, copy: Path, prefect_api: str):
+def test_what_a_user_does(judged: Place, copy: Path, prefect_api: str):
     """Deliver with a server that runs, look, ask production as the last lines say, go back, stop, start."""
     settings = {
         f"{stage}__{name}".upper(): str(value).lower() if isinstance(value, bool) else str(value)
@@ -49,7 +49,7 @@ def test_what_a_user_does(place: Place, copy: Path, prefect_api: str):
         for name, value in given.items()
         if not isinstance(value, list)
     }
-    environ = place.environ | settings | {"PREFECT_API_URL": prefect_api, "PYTHONPATH": str(copy)}
+    environ = judged.environ | settings | {"PREFECT_API_URL": prefect_api, "PYTHONPATH": str(copy)}
     environ |= {"DATA__OUTLIERS": "fashion-mnist", "DATA__MADE": "blank"}
     said = make(copy, "deliver", **environ)
     (line,) = re.findall(r"^ask it +(curl .+)$", said, flags=re.MULTILINE)

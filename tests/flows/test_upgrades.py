@@ -18,6 +18,7 @@ from tasks.judging.receipt import read_receipt
 from tasks.opening import open_release
 from tasks.release.history import History
 from tasks.release.reader import Release
+from tests.flows.conftest import EXPORTED
 
 STORES = sorted(Path(__file__).with_name("stores").iterdir())
 
@@ -61,8 +62,9 @@ def test_its_versions_are_served_and_rolled_back_to(upgraded):
         np.testing.assert_allclose(outputs["score"], release.golden["score"], rtol=1e-4, atol=1e-5)
 
 
-def test_its_version_is_the_champion(upgraded):
+def test_its_version_is_the_champion(upgraded, template):
     """A new delivery is held against the version in production, gets the next number, and can be undone."""
+    upgraded.take(template, EXPORTED)
     done = upgraded.deliver()
     assert (done.version, upgraded.served_version()) == (4, 4)
     history = History(upgraded.models / "mnist" / "history.jsonl")

@@ -14,7 +14,7 @@ from tasks.release.contract import (
     TFLITE,
     Signature,
 )
-from tasks.release.inprocess import Answers, run_litert, run_saved_model
+from tasks.release.inprocess import Answers, load_saved_model, run_litert
 from tasks.release.parity import compare
 from tasks.release.reader import Release
 
@@ -23,7 +23,7 @@ COUNTS = (0, 1, 1000)
 
 def answers_of(form: str, folder: Path, images: np.ndarray, signature: str) -> Answers:
     if form == "SavedModel":
-        return run_saved_model(folder, images, signature=signature)
+        return load_saved_model(folder)(images, signature)
     return run_litert(folder / TFLITE, images, signature=signature)
 
 
@@ -56,9 +56,9 @@ def test_networks_alone(
     promised = SIGNATURES[name]
     signature = Signature(promised.inputs, {output: promised.outputs[output] for output in outputs})
     for count in COUNTS:
-        alone = run_saved_model(released / folder, images[:count], signature=name)
+        alone = load_saved_model(released / folder)(images[:count], name)
         assert_keeps(alone, signature, count)
-        whole = run_saved_model(released, images[:count], signature=name)
+        whole = load_saved_model(released)(images[:count], name)
         for output in signature.outputs:
             np.testing.assert_array_equal(alone[output], whole[output])
 
@@ -103,7 +103,7 @@ def test_forms_agree(released: Path, images: np.ndarray, name: str) -> None:
     """LiteRT answers as the SavedModel does, by the gate's tolerance."""
     parity = compare(
         run_litert(released / TFLITE, images, signature=name),
-        run_saved_model(released, images, signature=name),
+        load_saved_model(released)(images, name),
         rtol=1e-4,
         scales=Release(released).scales,
         threshold=Release(released).threshold,
@@ -114,13 +114,13 @@ def test_forms_agree(released: Path, images: np.ndarray, name: str) -> None:
 
 def test_outputs_fit_each_other(released: Path, images: np.ndarray) -> None:
     """Class, probabilities, flag and errors are what the other outputs and the numbers say."""
-    answers = run_saved_model(released, images)
+    answers = load_saved_model(released)(images)
     np.testing.assert_array_equal(answers["class_ids"], answers["logits"].argmax(axis=1))
     softmax = np.exp(answers["logits"]) / np.exp(answers["logits"]).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(answers["probabilities"], softmax, rtol=1e-4)
     np.testing.assert_array_equal(answers["in_distribution"], answers["score"] <= Release(released).threshold)
-    rebuilt = run_saved_model(released, images, signature="reconstruct")["images"]
-    error = run_saved_model(released, images, signature="infer")["reconstructed"]
+    rebuilt = load_saved_model(released)(images, "reconstruct")["images"]
+    error = load_saved_model(released)(images, "infer")["reconstructed"]
     np.testing.assert_allclose(error, np.mean((images - rebuilt) ** 2, axis=(1, 2)), rtol=1e-4)
     padded = np.pad(images - rebuilt, ((0, 0), (1, 1), (1, 1)))
     smooth = sum(padded[:, y : y + 28, x : x + 28] for y in range(3) for x in range(3)) / 9

@@ -16,7 +16,7 @@ import pytest
 
 from settings.errors import WrongInput
 from tasks.release.export import export
-from tasks.release.inprocess import run_saved_model
+from tasks.release.inprocess import load_saved_model
 from tasks.release.reader import Release
 
 LAYOUT = {
@@ -69,7 +69,7 @@ def test_threshold(released: Path, export_inputs: dict[str, Any]) -> None:
     import tensorflow as tf
 
     imgs = export_inputs["held_out"] / np.float32(255)
-    answers = run_saved_model(released, imgs)
+    answers = load_saved_model(released)(imgs)
     assert np.count_nonzero(~answers["in_distribution"]) == 15  # 5 % of 300
     threshold = tf.saved_model.load(str(released)).threshold.numpy()
     assert threshold.dtype == np.float32
@@ -88,7 +88,7 @@ def test_golden(released: Path, export_inputs: dict[str, Any]) -> None:
     assert [img.tobytes() in held_out for img in imgs] == [True] * 10 + [False] * 6
     assert release.golden["in_distribution"][:10].all()
     for signature in release.signatures:
-        answers = run_saved_model(released, imgs, signature=signature)
+        answers = load_saved_model(released)(imgs, signature)
         expected = release.expected(signature)
         assert answers.keys() == expected.keys()
         for name in answers:

@@ -20,7 +20,7 @@ from tasks.channels.backend import Wanted
 from tasks.channels.client import Client
 from tasks.channels.local import LocalBackend
 from tasks.release.contract import TFLITE
-from tasks.release.inprocess import Answers, run_litert, run_saved_model
+from tasks.release.inprocess import Answers, load_saved_model, run_litert
 from tasks.release.parity import Parity, compare
 from tasks.release.reader import Release
 from tests.channels.conftest import free_port
@@ -117,7 +117,7 @@ def imgs() -> np.ndarray:
 @pytest.fixture(scope="module")
 def saved_model(network: Path, imgs: np.ndarray) -> Answers:
     """Give what the SavedModel answers."""
-    return run_saved_model(network, imgs)
+    return load_saved_model(network)(imgs)
 
 
 def held(answers: Answers, reference: Answers, release: Release, scales: Any = None) -> Parity:

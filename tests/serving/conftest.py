@@ -100,16 +100,6 @@ class ServerProcess:
 
 
 @pytest.fixture(scope="session")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the releases 1 and 2, which differ; not to be changed."""
-    folder = tmp_path_factory.getbasetemp() / "random-releases"  # shared with the tests of channels
-    script = Path(__file__).with_name("make_releases.py")
-    if not folder.exists():
-        subprocess.run([sys.executable, str(script), str(folder), "2"], check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture(scope="session")
 def golden(releases: Path) -> dict[int, dict[str, np.ndarray]]:
     """By version the known images, float32 (16, 28, 28), and the SavedModel's outputs for them."""
     from tasks.release.reader import Release

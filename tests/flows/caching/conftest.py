@@ -292,8 +292,8 @@ def stand_in(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("tasks.making.scores", "tasks.channels.rollout"):
         monkeypatch.setattr(f"{module}.Client", quick.channels.client)
     monkeypatch.setattr("tasks.making.verdict.measure_latency", another_latency)
-    for name in ("run_saved_model", "run_litert"):
-        monkeypatch.setattr(f"tasks.judging.evidence.{name}", lambda of, imgs: answers(imgs))
+    monkeypatch.setattr("tasks.judging.evidence.load_saved_model", lambda of: answers)
+    monkeypatch.setattr("tasks.judging.evidence.run_litert", lambda of, imgs: answers(imgs))
 
 
 def another_latency(*of: Any, **how: Any) -> tuple[Latency, ...]:
