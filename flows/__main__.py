@@ -5,6 +5,12 @@ Modules of commands are imported when they are called, so that each is as quick 
 
 from __future__ import annotations
 
+if __name__ == "__main__":
+    # As in deliver.py: nothing may be installed yet.
+    from flows.environment import enter
+
+    enter("env")
+
 import importlib
 import os
 import sys

@@ -16,7 +16,7 @@ NEEDED = ("flows", "prefect", "pydantic_settings", "tensorflow", "ai_edge_litert
 def enter(target: str) -> None:
     """Give the process to the Python of .venv where this one lacks a package; without one, end with 3.
 
-    `target` of the Makefile makes the environment, and does what the script does.
+    `target` of the Makefile makes the environment; that of a script's name also does what the script does.
     """
     if all(find_spec(name) for name in NEEDED):
         return

@@ -11,7 +11,7 @@ import pytest
 
 from tests.flows.conftest import ROOT
 
-SCRIPTS = ("deliver", "rollback")
+SCRIPTS = {"deliver": "deliver", "rollback": "rollback", "__main__": "env"}  # and the target that each names
 
 
 @pytest.fixture
@@ -22,9 +22,11 @@ def copy(tmp_path: Path) -> Path:
 
 
 def call(python: str | Path, script: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a script without any packages, from another folder."""
-    command = [python, "-S", script, *arguments]
-    return subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    """Run a script without any packages, from another folder; the package by its name, from its own."""
+    command, folder = [python, "-S", script, *arguments], "/"
+    if script.stem == "__main__":
+        command, folder = [python, "-S", "-m", "flows", *arguments], str(script.parents[1])
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -34,7 +36,7 @@ def test_without_an_environment_one_line_names_the_command(copy, name):
     (line,) = done.stderr.splitlines()
     assert (done.returncode, done.stdout) == (3, "")
     assert line.startswith("slipway: ")
-    assert f"use `make {name}`" in line
+    assert f"use `make {SCRIPTS[name]}`" in line
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

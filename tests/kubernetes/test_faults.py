@@ -14,9 +14,9 @@ IN_THE_MIDDLE = "classifier: step 2,000"
 RESUMED = "classifier: goes on from step"
 
 
-def in_the_middle(install, seed, **more):
-    """Start a delivery with a long training, and wait until it is in the middle of it."""
-    run = install.deliver(classifier=LONG | {"seed": seed}, **more)
+def in_the_middle(install, seed, **changed):
+    """Start a delivery with a long training, `changed` or not, and wait until it is in the middle of it."""
+    run = install.deliver(classifier=LONG | {"seed": seed} | changed)
     run.wait_for(IN_THE_MIDDLE)
     return run
 
