@@ -9,6 +9,7 @@ from tasks.channels.backend import Wanted
 from tasks.channels.pods import Json, is_live, is_ready
 
 DOCUMENT = "slipway/document"  # the annotation of the pod template
+ANEW = "slipway/anew"  # another one, by which the same document makes new pods
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,14 @@ class Rollout:
 
     @property
     def of_the_present(self) -> list[Json]:
-        """The pods that were made from the present document."""
-        return [
-            pod
-            for pod in self.pods
-            if (pod["metadata"].get("annotations") or {}).get(DOCUMENT, "") == self.document
-        ]
+        """The pods that were made from the present document, and since pods were made anew for it."""
+        present = _made_from(self.deployment["spec"]["template"].get("metadata") or {})
+        return [pod for pod in self.pods if _made_from(pod["metadata"]) == present]
+
+
+def _made_from(metadata: Json) -> tuple[str, ...]:
+    annotations = metadata.get("annotations") or {}
+    return tuple(annotations.get(name, "") for name in (DOCUMENT, ANEW))
 
 
 def document_of(wanted: Wanted) -> str:

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -27,7 +28,7 @@ from tasks.channels.backend import (
     unconditional,
 )
 from tasks.channels.cluster import Cluster, Unsteady
-from tasks.channels.deployment import DOCUMENT, Rollout, document_of
+from tasks.channels.deployment import ANEW, DOCUMENT, Rollout, document_of
 from tasks.channels.health import Refusals, homes_of, shortcoming
 from tasks.channels.look import answer_of
 from tasks.channels.pods import Json, conditions, is_ready, trouble
@@ -103,7 +104,9 @@ class KubernetesBackend:
             claim()
             before = self._look(channel)
             template = self._template(before)
-            self._patch(channel, document_of(wanted), replicas=max(1, before.replicas))
+            # Pods that have refused a release do not read it again, restored or not.
+            anew = before.wanted == wanted and self._refusal(before, {}) != ""
+            self._patch(channel, document_of(wanted), replicas=max(1, before.replicas), anew=anew)
         try:
             self._wait(channel, wanted, deadline, should_stop)
         except BaseException:
@@ -250,8 +253,17 @@ class KubernetesBackend:
         except SlipwayError as error:
             logger.error("what %s served before does not come back: %s", channel, error)
 
-    def _patch(self, channel: Channel, document: str | None, *, replicas: int, paused: bool = False) -> None:
-        template = {"metadata": {"annotations": {DOCUMENT: document}}}
+    def _patch(
+        self,
+        channel: Channel,
+        document: str | None,
+        *,
+        replicas: int,
+        paused: bool = False,
+        anew: bool = False,
+    ) -> None:
+        annotations = {DOCUMENT: document} | ({ANEW: datetime.now(UTC).isoformat()} if anew else {})
+        template = {"metadata": {"annotations": annotations}}
         changes: Json = {"spec": {"paused": paused, "replicas": replicas, "template": template}}
         self.cluster.patch_deployment(self._deployment(channel), changes)
 

@@ -16,7 +16,7 @@ import pytest
 from settings.errors import Stopped, Surroundings
 from tasks.channels.backend import Wanted
 from tasks.channels.cluster import Cluster, Unsteady, own_image, reason_of
-from tasks.channels.deployment import DOCUMENT, Rollout, document_of
+from tasks.channels.deployment import ANEW, DOCUMENT, Rollout, document_of
 from tasks.channels.kubernetes import KubernetesBackend
 
 
@@ -60,12 +60,14 @@ class Patched:
         return self.found.pods
 
     def patch_deployment(self, name: str, changes: Any) -> None:
-        """Keep the changes; what they do to the document is seen from now on."""
+        """Keep the changes; the template has its new annotations from now on, and so have the pods."""
         self.patches.append((name, changes))
         if "template" in changes["spec"]:
             annotations = changes["spec"]["template"]["metadata"]["annotations"]
-            self.found = Rollout(copy.deepcopy(self.found.deployment), self.found.pods)
+            self.found = copy.deepcopy(self.found)
             self.found.deployment["spec"]["template"]["metadata"]["annotations"] = annotations
+            for pod in self.found.pods:
+                pod["metadata"]["annotations"] = annotations
 
     def replica_set(self, name: str) -> Any:
         """Give that of the pods."""
@@ -281,8 +283,9 @@ def test_the_reason_in_an_answer_of_the_api():
     assert reason_of("<html>") == reason_of(None) == ""
 
 
-def test_a_pod_that_fell_back_refuses_the_wanted_version(monkeypatch):
-    """It is ready, since it serves the version before: the rollout fails with what its server says."""
+@pytest.fixture
+def fallen(monkeypatch) -> tuple[Patched, dict[str, Any]]:
+    """Pods that are ready, since they serve the version before a damaged one; what they answer may change."""
     found = rollout()
     found.deployment["spec"]["selector"] = {"matchLabels": {}}
     for pod in found.pods:
@@ -290,6 +293,30 @@ def test_a_pod_that_fell_back_refuses_the_wanted_version(monkeypatch):
     error = "version 3 cannot be served: it is damaged; version 2, the one before, is served in its place"
     health = {"version": 2, "runtime": "litert", "error": error, "settled": True, "digest": "d"}
     monkeypatch.setattr("tasks.channels.kubernetes.answer_of", lambda host, port: health)
-    backend = KubernetesBackend(Patched(found), "mnist", Path("releases"), Path("candidates"), 1.0)
+    monkeypatch.setattr("tasks.channels.health.difference", lambda homes, version, digest: "")
+    return Patched(found), health
+
+
+def test_a_pod_that_fell_back_refuses_the_wanted_version(fallen):
+    """The rollout fails with what its server says."""
+    backend = KubernetesBackend(fallen[0], "mnist", Path("releases"), Path("candidates"), 1.0)
     with pytest.raises(Surroundings, match="production: version 3 cannot be served: it is damaged"):
         backend.put("production", Wanted(version=3), deadline_seconds=60, should_stop=lambda: False)
+
+
+def test_a_release_that_was_restored_is_read_by_new_pods(fallen, monkeypatch):
+    """The document is the same, and so would be the pods: they would say for ever what they found once."""
+    cluster, health = fallen
+    before, patch = cluster.found, cluster.patch_deployment
+
+    def make_pods(name: str, changes: Any) -> None:
+        patch(name, changes)
+        old_and_new = Rollout(cluster.found.deployment, [*before.pods, *cluster.found.pods])
+        assert old_and_new.of_the_present == cluster.found.pods
+        health.update(version=3, error="")
+
+    monkeypatch.setattr(cluster, "patch_deployment", make_pods)
+    backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)
+    backend.put("production", Wanted(version=3), deadline_seconds=60, should_stop=lambda: False)
+    assert backend.document("production") == Wanted(version=3)
+    assert cluster.found.deployment["spec"]["template"]["metadata"]["annotations"][ANEW]

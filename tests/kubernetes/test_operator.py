@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from tests.kubernetes.test_faults import in_the_middle
 
 CUT_OFF = """
@@ -30,7 +32,9 @@ def test_a_suspended_run_goes_on_when_it_is_resumed(delivered, seed):
     """Its pod ends without a promotion, and it stays suspended; resumed, another pod promotes."""
     before = delivered.served_version()
     run = in_the_middle(delivered, seed)
-    body = {"state": {"type": "PAUSED", "name": "Suspended"}, "force": True}
+    in_an_hour = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    details = {"pause_timeout": in_an_hour, "pause_reschedule": True}
+    body = {"state": {"type": "PAUSED", "name": "Suspended", "state_details": details}}  # as the UI does
     delivered.prefect("POST", f"/flow_runs/{run.id}/set_state", json=body)
     delivered.eventually(lambda: not run.pods(), f"the end of the pod of {run.id}", 180)
     assert run.read()["state"]["name"] == "Suspended", run.said
