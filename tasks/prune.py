@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tasks.datasets.catalogue import CATALOGUE
 from tasks.release.champions import needed
 from tasks.release.registry import Registry
 from tasks.store.files import remove_folder
-from tasks.store.lock import data_lock, run_lock
+from tasks.store.lock import data_lock, is_read_only, run_lock
 from tasks.store.reach import Stored, everything, marked, size_of
 from tasks.workplace import Workplace
 
@@ -57,10 +58,11 @@ def prune(
 
     The newest `keep` of the promoted versions and of the candidates stay, and of the `others`, whose models
     share the store, all. `tell` is called with the model's name and what goes, before it goes. Raises
-    Surroundings at once where a run holds the lock, and names it.
+    Surroundings at once where a run holds the lock, and names it; who can only read looks all the same.
     """
+    only_looks = dry_run and is_read_only(place.store.models_root)
     with (
-        run_lock(place.store.models_root, what="a prune", wait_seconds=0.0),
+        nullcontext() if only_looks else run_lock(place.store.models_root, what="a prune", wait_seconds=0.0),
         data_lock(place.store.data_root, should_stop=lambda: False, wait_seconds=0.0),
     ):
         served = in_channels(place)  # asked before the lock, under which nobody is waited for

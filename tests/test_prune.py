@@ -236,6 +236,16 @@ def test_a_dry_run_changes_nothing(models, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == f"{told[-1]:,} bytes are freed"
 
 
+def test_a_dry_run_needs_no_right_to_write(models, capsys, monkeypatch):
+    """As in a worker's pod, whose volumes are read-only: it looks without the lock."""
+    for number in range(3):
+        models.deliver(number)
+    monkeypatch.setattr("os.access", lambda path, mode: mode != os.W_OK)
+    monkeypatch.setattr("tasks.prune.run_lock", None)
+    assert main(["prune", "--keep", "1", "--name", "m", "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("version 1 of m ")
+
+
 def test_a_pruned_version_is_named_as_such(models):
     """Whoever asks for it is told who pruned it and what is there."""
     for number in range(3):

@@ -63,6 +63,12 @@ def run_lock(
             _held.discard(path)
 
 
+def is_read_only(root: Path) -> bool:
+    """Tell whether this user can only read what is in the folder `root`, and cannot take its lock."""
+    there = [path for path in (root / LOCK, root) if path.exists()]
+    return bool(there) and not os.access(there[0], os.W_OK)
+
+
 def data_lock(
     data_root: Path, *, should_stop: Callable[[], bool], wait_seconds: float = 3600.0
 ) -> AbstractContextManager[None]:
@@ -70,8 +76,7 @@ def data_lock(
 
     Datasets that this user can only read need none.
     """
-    there = [path for path in (data_root / LOCK, data_root) if path.exists()]
-    if there and not os.access(there[0], os.W_OK):
+    if is_read_only(data_root):
         return nullcontext()
     what = "a run that gathers datasets"
     return run_lock(data_root, what=what, wait_seconds=wait_seconds, should_stop=should_stop)

@@ -91,13 +91,14 @@ def test_applying_other_manifests_leaves_the_version(delivered):
 
 
 def test_the_worker_tells_what_the_channels_serve(delivered):
-    """As on one machine, by `slipway status` and `slipway history`; it may change nothing."""
+    """As on one machine, by `slipway status`, `history` and a dry run of `prune`; it may change nothing."""
     version = delivered.served_version()
     address = f"http://mnist-production.{delivered.namespace}.svc:8501"
     stage, production = delivered.worker("slipway", "status").splitlines()
     assert stage.split() == ["stage", "nothing"]
     assert production.split(maxsplit=1) == ["production", f"version {version} of mnist at {address}: well"]
     assert " promoted " in delivered.worker("slipway", "history")
+    assert " would be freed" in delivered.worker("slipway", "prune", "--keep", "1", "--dry-run")
 
 
 def test_what_was_put_back_by_hand_is_the_champion(delivered, seed):
