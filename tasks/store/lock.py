@@ -64,9 +64,9 @@ def run_lock(
 
 
 def is_read_only(root: Path) -> bool:
-    """Tell whether this user can only read what is in the folder `root`, and cannot take its lock."""
-    there = [path for path in (root / LOCK, root) if path.exists()]
-    return bool(there) and not os.access(there[0], os.W_OK)
+    """Tell whether this user can only read what is in the folder `root`, or cannot make it."""
+    there = next(path for path in (root / LOCK, root, *root.parents) if path.exists())
+    return not os.access(there, os.W_OK)
 
 
 def data_lock(
