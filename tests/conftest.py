@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -35,5 +36,7 @@ def releases(of_all_workers: Path) -> Path:
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            subprocess.run([sys.executable, str(script), str(folder), "2"], check=True, capture_output=True)
+            aside = folder.with_name(secrets.token_hex(4))
+            subprocess.run([sys.executable, str(script), str(aside), "2"], check=True, capture_output=True)
+            aside.rename(folder)
     return folder

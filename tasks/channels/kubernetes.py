@@ -100,12 +100,12 @@ class KubernetesBackend:
             if not before.is_paused:  # a run was killed after its rollout, or somebody resumed it by hand
                 self._pause(channel)
             return self.endpoint(channel)
+        # Pods that have refused a release do not read it again, restored or not.
+        anew = before.wanted == wanted and self._refusal(before, {}) != ""
         with self.lock():
             claim()
             before = self._look(channel)
             template = self._template(before)
-            # Pods that have refused a release do not read it again, restored or not.
-            anew = before.wanted == wanted and self._refusal(before, {}) != ""
             self._patch(channel, document_of(wanted), replicas=max(1, before.replicas), anew=anew)
         try:
             self._wait(channel, wanted, deadline, should_stop)

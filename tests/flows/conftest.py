@@ -283,7 +283,7 @@ def template(place: Place, of_all_workers: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not made.exists():
             place.deliver()
-            aside = made.with_name("template.aside")
+            aside = made.with_name(secrets.token_hex(4))
             shutil.copytree(place.models, aside, ignore=shutil.ignore_patterns("channels", "lock"))
             for variant in VARIANTS:
                 place.deliver(classifier=variant, until="exported")
