@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -155,6 +156,8 @@ class _Predict:
         except Exception as error:
             if not isinstance(error, Wrong | Refusal | HTTPException):
                 logger.exception("a request failed")
+            # They hold the body, and in a circle the error itself, until the garbage is collected.
+            traceback.clear_frames(error.__traceback__)
             response = _refuse(scope["method"], scope["path"], error)
             await response(scope, receive, send)
             return

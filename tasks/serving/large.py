@@ -153,7 +153,9 @@ class _Request:
     def _raise(self, fault: Wrong, *names: str) -> NoReturn:
         """Raise the fault of a value, unless its name may be there again: then the last one counts."""
         names = names if self.end else (*names, "signature_name")
-        again = any(self.body.find(b'"%s"' % name.encode(), self.at) >= 0 for name in names)
+        # One byte is found in a seventh of the time of a name; mostly there is none.
+        at = self.body.find(b'"', self.at)
+        again = at >= 0 and any(self.body.find(b'"%s"' % name.encode(), at) >= 0 for name in names)
         raise Unusual if again or self.body.find(b"\\", self.at) >= 0 else fault
 
     def _peek(self) -> bytes:

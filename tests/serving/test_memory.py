@@ -48,3 +48,15 @@ def test_an_allowed_body_costs_a_bounded_multiple_of_its_bytes(start, body, stat
     response = server.http.post(PREDICT, content=body, timeout=120)
     assert response.status_code == status, response.text[:300]
     assert memory(pid, "VmHWM") - before < MEMORY_PER_BYTE * len(body)
+
+
+def test_refused_bodies_do_not_add_up(start):
+    """However many come one after the other, the process grows by no more than one may cost."""
+    server = start()
+    pid = server.process.pid
+    assert server.predict([[[0.5] * 28] * 28] * 500).status_code == 200
+    before = memory(pid, "VmRSS")
+    body, _ = BODIES["zeros"]
+    for _ in range(25):
+        assert server.http.post(PREDICT, content=body, timeout=120).status_code == 400
+        assert memory(pid, "VmRSS") - before < MEMORY_PER_BYTE * len(body)
