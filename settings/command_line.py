@@ -16,7 +16,7 @@ from typing import Any, Literal, cast, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from settings.allowed import allowed, default_text, is_list
-from settings.delivery import HYPERPARAMETERS, STAGES
+from settings.delivery import Parameters
 from settings.given import Given, suggestion
 from settings.places import VARIABLES, Places, place_hint
 from settings.variables import LEGACY, variable
@@ -25,8 +25,9 @@ Until = Literal["exported", "staged", "judged", "promoted"]
 
 COLUMNS = 98
 HELP_COLUMN = 40
-RUN_OPTIONS = ("help", "config", "until", "force", "why")
+RUN_OPTIONS = ("help", "model", "config", "until", "force", "why")
 ORIGIN = "command line"
+BUILT_IN = "the built-in classifier and concept, on MNIST"
 EXIT_CODES = {
     0: "done",
     1: "a gate failed, or an operator's decision stands in the way; production is as it was",
@@ -47,34 +48,37 @@ class CommandLine:
     why: str = ""
 
 
-def read_arguments(arguments: Sequence[str], program: str, problems: list[str]) -> CommandLine:
+def read_arguments(
+    arguments: Sequence[str], program: str, parameters: Parameters, problems: list[str]
+) -> CommandLine:
     """What the arguments say; a line per problem is added. `--help` prints and raises SystemExit(0)."""
-    parser = build_parser(program)
+    parser = build_parser(program, parameters)
     try:
         known, unknown = parser.parse_known_args(list(arguments))
     except argparse.ArgumentError as error:
-        problems.append(f"{ORIGIN}: {_complaint(error)}")
+        problems.append(f"{ORIGIN}: {_complaint(error, parameters)}")
         return CommandLine((), None, "promoted", False)
-    problems.extend(_refuse_unknown(unknown))
+    problems.extend(_refuse_unknown(unknown, parameters))
     values = vars(known)
     if values["until"] not in get_args(Until):
         choices = ", ".join(get_args(Until))
         problems.append(f"{ORIGIN}: --until is {values['until']!r}, not one of {choices}")
     given = tuple(
-        Given(name, values[name], f"{ORIGIN}: --{name}") for name in HYPERPARAMETERS if name in values
+        Given(name, values[name], f"{ORIGIN}: --{name}") for name in parameters.fields if name in values
     )
     return CommandLine(given, values["config"], cast(Until, values["until"]), values["force"], values["why"])
 
 
-def build_parser(program: str) -> argparse.ArgumentParser:
+def build_parser(program: str, parameters: Parameters) -> argparse.ArgumentParser:
     """The parser: the options of the run, then a group of options per stage."""
+    example = f"{parameters.model.classifier.name}.steps"
     parser = argparse.ArgumentParser(
         prog=program,
         usage=f"{program} [options]",
         description=textwrap.fill(
             "Train, judge and promote a model. A value is taken from, each over the one before: the default, "
-            f"deliver.toml, .env, the environment ({variable('classifier.steps')}=2000), "
-            "the command line (--classifier.steps 2000).",
+            f"deliver.toml, .env, the environment ({variable(example)}=2000), "
+            f"the command line (--{example} 2000).",
             COLUMNS,
         ),
         epilog=_epilog(),
@@ -85,6 +89,15 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     )
     run = parser.add_argument_group("the run")
     run.add_argument("-h", "--help", action="help", help="show this and stop")
+    run.add_argument(
+        "--model",
+        metavar="MODULE",
+        help=_wrapped(
+            "the model to deliver: the file of a Python module that defines one, or the name of one that can "
+            "be imported; what can be set follows from it",
+            f"also MODEL in the environment or .env, and model in deliver.toml; default: {BUILT_IN}",
+        ),
+    )
     run.add_argument(
         "--config", metavar="FILE", help="a TOML file with hyperparameters, in place of deliver.toml"
     )
@@ -108,16 +121,15 @@ def build_parser(program: str) -> argparse.ArgumentParser:
     run.add_argument(
         "--why", metavar="TEXT", default="", help="the reason of a promotion or of --force, for the history"
     )
-    for stage, model in STAGES.items():
+    for stage, model in parameters.stages.items():
         about = textwrap.fill(inspect.getdoc(model) or "", COLUMNS - 2)
         group = parser.add_argument_group(stage, about)
-        for name in model.model_fields:
-            _add_option(group, f"{stage}.{name}")
+        for name, field in model.model_fields.items():
+            _add_option(group, f"{stage}.{name}", field)
     return parser
 
 
-def _add_option(group: argparse._ArgumentGroup, name: str) -> None:
-    field = HYPERPARAMETERS[name]
+def _add_option(group: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
     told = f"{allowed(field)}; default: {default_text(field)}"
     options: dict[str, Any] = {"dest": name, "default": argparse.SUPPRESS, "metavar": _metavar(field)}
     if field.annotation is bool:
@@ -148,7 +160,7 @@ def _metavar(field: FieldInfo) -> str:
     return {bool: "BOOL", int: "N", float: "X"}.get(kind, "NAME")
 
 
-def _refuse_unknown(tokens: Sequence[str]) -> list[str]:
+def _refuse_unknown(tokens: Sequence[str], parameters: Parameters) -> list[str]:
     """A line for each token that the parser does not know; the value behind an unknown option is not one."""
     problems = []
     behind_unknown = False
@@ -156,7 +168,7 @@ def _refuse_unknown(tokens: Sequence[str]) -> list[str]:
         if token.startswith("-"):
             option = token.partition("=")[0]
             name = option.lstrip("-").replace("-", "_")
-            hint = place_hint(name) or suggestion(name, [*RUN_OPTIONS, *HYPERPARAMETERS], "--{}".format)
+            hint = place_hint(name) or suggestion(name, [*RUN_OPTIONS, *parameters.fields], "--{}".format)
             problems.append(f"{ORIGIN}: {option} is not known; {hint}")
         elif not behind_unknown:
             problems.append(f"{ORIGIN}: {token!r} belongs to no option; --help lists all")
@@ -164,9 +176,9 @@ def _refuse_unknown(tokens: Sequence[str]) -> list[str]:
     return problems
 
 
-def _complaint(error: argparse.ArgumentError) -> str:
+def _complaint(error: argparse.ArgumentError, parameters: Parameters) -> str:
     option = error.argument_name or ""
-    field = HYPERPARAMETERS.get(option.removeprefix("--"))
+    field = parameters.fields.get(option.removeprefix("--"))
     return f"{option} {error.message}" + (f": {allowed(field)}" if field else "")
 
 
@@ -189,6 +201,6 @@ def _epilog() -> str:
     places = "\n".join(lines)
     codes = "\n".join(f"  {code:<5}{meaning}" for code, meaning in EXIT_CODES.items())
     both, folders = ", ".join(LEGACY), ", ".join(name for name in VARIABLES if "MNIST" in name)
-    told = f"the source project's variables work as well: {both} (for both models), {folders}"
+    told = f"the source project's variables work as well: {both} (for all networks), {folders}"
     source = textwrap.fill(told, COLUMNS, break_on_hyphens=False)
     return f"places, from the environment or .env:\n{places}\n\nexit codes:\n{codes}\n\n{source}"

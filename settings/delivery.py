@@ -3,44 +3,111 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from copy import copy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ValidationError, create_model
 from pydantic.fields import FieldInfo
 
-from settings.hyperparameters import (
-    ClassifierSettings,
-    ConceptSettings,
-    DataSettings,
-    JudgingSettings,
-    ServingSettings,
-    Stage,
-)
+from settings.errors import WrongInput
+from settings.hyperparameters import DataSettings, JudgingSettings, ServingSettings
+from settings.model import Model, Stage, Training
+
+S = TypeVar("S", bound=Stage)
 
 
-class Delivery(BaseModel):
-    """The parameters of the flow: one model per stage, and no place among them."""
+@dataclass(frozen=True)
+class Delivery:
+    """The hyperparameters of a delivery: those of each stage, and of each network by its name."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    data: DataSettings
+    networks: Mapping[str, Training]
+    judging: JudgingSettings
+    serving: ServingSettings
 
-    data: DataSettings = DataSettings()
-    classifier: ClassifierSettings = ClassifierSettings()
-    concept: ConceptSettings = ConceptSettings()
-    judging: JudgingSettings = JudgingSettings()
-    serving: ServingSettings = ServingSettings()
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """The stages by name, in their order: the parameters of the flow."""
+        return {"data": self.data, **self.networks, "judging": self.judging, "serving": self.serving}
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        """Give all hyperparameters as JSON, by stage."""
+        return {name: stage.model_dump(mode="json") for name, stage in self.stages.items()}
 
 
-STAGES: Mapping[str, type[Stage]] = {
-    "data": DataSettings,
-    "classifier": ClassifierSettings,
-    "concept": ConceptSettings,
-    "judging": JudgingSettings,
-    "serving": ServingSettings,
-}
+@dataclass(frozen=True)
+class Parameters:
+    """What can be set for a delivery of a model, with the defaults that the model gives to the stages."""
 
-HYPERPARAMETERS: Mapping[str, FieldInfo] = {
-    f"{stage}.{name}": field for stage, model in STAGES.items() for name, field in model.model_fields.items()
-}
-"""Every hyperparameter by its dotted name (`classifier.steps`), in the order of the stages."""
+    model: Model
+
+    @cached_property
+    def stages(self) -> dict[str, type[Stage]]:
+        """The settings of each stage by its name, in the order of the stages.
+
+        Raises WrongInput for a default of the model that no stage takes.
+        """
+        defaults: dict[str, dict[str, Any]] = {"serving": {"name": self.model.name}}
+        for name, value in self.model.defaults.items():
+            stage, _, leaf = name.partition(".")
+            defaults.setdefault(stage, {})[leaf] = value
+        classes: dict[str, type[Stage]] = {
+            "data": DataSettings,
+            **{network.name: network.settings for network in self.model.networks},
+            "judging": JudgingSettings,
+            "serving": ServingSettings,
+        }
+        for name in defaults.keys() - classes.keys():
+            raise WrongInput(f"defaults of the model {self.model.name} name {name}: there is no such stage")
+        return {
+            name: with_defaults(
+                stage, defaults.get(name, {}), f"defaults of the model {self.model.name}: {name}"
+            )
+            for name, stage in classes.items()
+        }
+
+    @cached_property
+    def fields(self) -> dict[str, FieldInfo]:
+        """Every hyperparameter by its dotted name (`classifier.steps`), in the order of the stages."""
+        return {
+            f"{stage}.{name}": field
+            for stage, model in self.stages.items()
+            for name, field in model.model_fields.items()
+        }
+
+    def delivery(self, stages: Mapping[str, Any] | None = None) -> Delivery:
+        """Give a delivery with these stages, and the defaults of all others."""
+        given = {name: model() for name, model in self.stages.items()} | dict(stages or {})
+        return Delivery(
+            data=given["data"],
+            networks={network.name: given[network.name] for network in self.model.networks},
+            judging=given["judging"],
+            serving=given["serving"],
+        )
+
+
+def with_defaults(stage: type[S], values: Mapping[str, Any], what: str) -> type[S]:
+    """Give the class of a stage with other defaults; WrongInput names `what` gives a wrong one."""
+    if not values:
+        return stage
+    try:
+        built = stage.model_validate(dict(values))
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False)
+        name = ".".join(map(str, first["loc"])) or "?"
+        raise WrongInput(f"{what}.{name} is {first['input']!r}: {first['msg']}") from error
+    changed: dict[str, Any] = {}
+    for name, field in stage.model_fields.items():
+        if (value := getattr(built, name)) != field.default:  # one may follow from another
+            with_default = copy(field)
+            with_default.default = value
+            changed[name] = (field.annotation, with_default)
+    if not changed:
+        return stage
+    made: type[S] = create_model(stage.__name__, __base__=stage, __doc__=stage.__doc__, **changed)
+    return made
 
 
 IMAGE_BYTES = 28 * 28 * 13  # of an image in a request: JSON, a float32 with its comma for each pixel
@@ -55,7 +122,7 @@ def contradictions(delivery: Delivery, origins: Mapping[str, str]) -> Iterator[s
 
     def told(name: str) -> str:
         stage, _, field = name.partition(".")
-        settings: Stage = getattr(delivery, stage)
+        settings = delivery.stages[stage]
         value = getattr(settings, field)
         shown = ",".join(value) if isinstance(value, tuple) else value
         origin = "parameter" if field in settings.model_fields_set else "default"

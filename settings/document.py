@@ -1,17 +1,13 @@
-"""The reference of all settings, docs/settings.md, from the models themselves.
-
-make docs
-"""
+"""The reference of all settings as Markdown: docs/settings.md is that of the built-in model."""
 
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Iterable, Sequence
 
 from settings.allowed import allowed, default_text
 from settings.command_line import EXIT_CODES
-from settings.delivery import HYPERPARAMETERS, STAGES
+from settings.delivery import Parameters
 from settings.places import VARIABLES, Places
 from settings.variables import LEGACY
 
@@ -31,6 +27,7 @@ Each source is over the one before:
 | source | how `classifier.steps` is written there |
 |---|---|
 | default | |
+| the model's own (`defaults` of its module) | `"classifier.steps": 2000` |
 | `deliver.toml` in the working directory, or `--config FILE` | `steps = 2000` below `[classifier]` |
 | `.env` in the working directory | `CLASSIFIER__STEPS=2000` |
 | environment | `CLASSIFIER__STEPS=2000`, in capitals or not |
@@ -56,7 +53,7 @@ deliver.toml: concept.activation is 'tanh', not one of relu, sigmoid
 LEGACY_INTRODUCTION = """\
 ## The source project's names
 
-These variables, in the environment or `.env` and in this spelling, mean both models. In the same source the
+These variables, in the environment or `.env` and in this spelling, mean all networks. In the same source the
 specific name (`CLASSIFIER__STEPS`) is over them; a later source is over an earlier one, whichever name it
 uses.
 Its MNIST_DATA_DIR, notMNIST_DATA_DIR and MNIST_MODELS_DIR are places.
@@ -70,10 +67,10 @@ directory. `notMNIST_DATA_DIR` may be written in capitals too.
 """
 
 
-def document() -> str:
+def document(parameters: Parameters) -> str:
     """The reference as Markdown."""
     parts = [INTRODUCTION]
-    for stage, model in STAGES.items():
+    for stage, model in parameters.stages.items():
         rows = [
             (f"`{stage}.{name}`", _code(default_text(field)), allowed(field), field.description or "")
             for name, field in model.model_fields.items()
@@ -81,7 +78,7 @@ def document() -> str:
         about = inspect.getdoc(model) or ""
         parts.append(f"## {stage}\n\n{about}\n\n" + _table(("name", "default", "allowed", "meaning"), rows))
     legacy = [
-        (f"`{name}`", ", ".join(f"`{full}`" for full in HYPERPARAMETERS if full.endswith(f".{field}")))
+        (f"`{name}`", ", ".join(f"`{full}`" for full in parameters.fields if full.endswith(f".{field}")))
         for name, field in LEGACY.items()
     ]
     parts.append(LEGACY_INTRODUCTION + "\n" + _table(("variable", "sets"), legacy))
@@ -102,12 +99,3 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _code(text: str) -> str:
     return f"`{text}`" if text else ""
-
-
-def main() -> None:
-    """Print the reference."""
-    sys.stdout.write(document())
-
-
-if __name__ == "__main__":
-    main()

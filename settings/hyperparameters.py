@@ -7,18 +7,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+from settings.model import AT_EXPORT, LearningRate, Seed, Stage, Steps, Training
+
 Bound = Annotated[str, Field(pattern=r"^[a-z0-9-]+=(0(\.[0-9]+)?|1(\.0+)?)$")]  # of a set: blank=0.99
 Rate = Annotated[float, Field(gt=0, lt=1)]
-
-
-class Stage(BaseModel):
-    """The hyperparameters of one stage; unknown names are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
 
 OUTLIERS = ("notmnist-small", "fashion-mnist", "glyphs")
 
@@ -68,69 +62,56 @@ class DataSettings(Stage):
         return names
 
 
-class ClassifierSettings(Stage):
-    """The classifier: 784-256-64-10, ReLU, softmax cross-entropy, Adam."""
+Precision = Annotated[
+    Literal["auto", "float32", "bfloat16"],
+    Field(
+        description="type of the matrix products in training, which decides the weights; auto is bfloat16 "
+        "where the processor has instructions for it, else float32"
+    ),
+]
+InitialWeights = Annotated[
+    Literal["glorot", "he", "normal"],
+    Field(description="distribution of the initial weights; normal is N(0, 1)"),
+]
 
-    steps: int = Field(2_000, ge=1, le=1_000_000, description="training steps")
-    batch_size: int = Field(256, ge=1, le=8_192, description="images per training step")
-    learning_rate: float = Field(4e-3, gt=0, le=1, description="highest learning rate of the schedule")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="how the learning rate goes")
+
+class ClassifierSettings(Training):
+    """The classifier: two hidden layers (784-256-64-10 for MNIST), ReLU, softmax cross-entropy, Adam."""
+
+    learning_rate: LearningRate = 4e-3
     hidden_1: int = Field(256, ge=1, le=8_192, description="units of the first hidden layer")
     hidden_2: int = Field(64, ge=1, le=8_192, description="units of the second hidden layer")
-    initial_weights: Literal["glorot", "he", "normal"] = Field(
-        "he", description="distribution of the initial weights; normal is N(0, 1)"
-    )
+    initial_weights: InitialWeights = "he"
     label_smoothing: float = Field(
         0.1, ge=0, le=0.9, description="share of each label spread over all classes in training"
     )
     shift: int = Field(
         1, ge=0, le=4, description="pixels by which training moves the images at most, either way"
     )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto",
-        description=(
-            "type of the matrix products in training, which decides the weights; auto is bfloat16 where the "
-            "processor has instructions for it, else float32"
-        ),
-    )
-    display_steps: int = Field(500, ge=1, description="steps between two lines of progress")
-    checkpoint_seconds: float = Field(10.0, gt=0, description="seconds between two checkpoints")
-    seed: Seed = Field(1, description="seed of the initial weights and of the order of the images")
+    precision: Precision = "auto"
 
 
-class ConceptSettings(Stage):
-    """The concept: an autoencoder whose reconstruction error says how far an image is from the data."""
+class ConceptSettings(Training):
+    """The concept: an autoencoder whose reconstruction error says how far a row is from the data."""
 
-    steps: int = Field(3_000, ge=1, le=1_000_000, description="training steps")
-    batch_size: int = Field(256, ge=1, le=8_192, description="images per training step")
-    learning_rate: float = Field(3e-3, gt=0, le=1, description="highest learning rate of the schedule")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="how the learning rate goes")
+    steps: Steps = 3_000
+    learning_rate: LearningRate = 3e-3
     hidden: int = Field(256, ge=1, le=8_192, description="units of the layers beside the bottleneck")
     bottleneck: int = Field(128, ge=1, le=8_192, description="units of the bottleneck")
     activation: Literal["relu", "sigmoid"] = Field("relu", description="activation of the hidden layers")
-    initial_weights: Literal["glorot", "he", "normal"] = Field(
-        "glorot", description="distribution of the initial weights; normal is N(0, 1)"
-    )
+    initial_weights: InitialWeights = "glorot"
     corruption: float = Field(
-        0.4, ge=0, le=0.9, description="share of each image covered with patches of another one in training"
+        0.4, ge=0, le=0.9, description="share of each row covered with patches of another one in training"
     )
-    score: Literal["coarse", "normalised", "error"] = Field(
-        "coarse",
-        description=(
-            "the score: error of reconstruction seen through a 3 x 3 mean over the image's variance, "
-            "error over variance, or the plain error"
+    score: Annotated[
+        Literal["coarse", "normalised", "error"],
+        Field(
+            description="the score: error of reconstruction seen through a 3 x 3 mean over the row's "
+            "variance, error over variance, or the plain error"
         ),
-    )
-    precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto",
-        description=(
-            "type of the matrix products in training, which decides the weights; auto is bfloat16 where the "
-            "processor has instructions for it, else float32"
-        ),
-    )
-    display_steps: int = Field(500, ge=1, description="steps between two lines of progress")
-    checkpoint_seconds: float = Field(10.0, gt=0, description="seconds between two checkpoints")
-    seed: Seed = Field(1, description="seed of the initial weights and of the order of the images")
+        AT_EXPORT,
+    ] = "coarse"
+    precision: Precision = "auto"
 
 
 class JudgingSettings(Stage):

@@ -1,11 +1,21 @@
 """What a model is made of: the rows and classes of its data, its networks, its defaults.
 
-A user's module defines a `Model`. Light to import: pydantic alone.
+A user's module defines one `Model` as `model`. Light to import: pydantic alone.
 """
 
 from __future__ import annotations
 
+import keyword
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ConfigDict, Field
+
+from settings.errors import WrongInput
 
 
 class Description(BaseModel):
@@ -24,6 +34,11 @@ class Description(BaseModel):
     high: float = 255.0
 
     @property
+    def size(self) -> int:
+        """How many values a row has."""
+        return math.prod(self.shape)
+
+    @property
     def names_classes(self) -> bool:
         """Whether the classes have names, and are not just counted."""
         return self.classes != tuple(map(str, range(len(self.classes))))
@@ -32,3 +47,161 @@ class Description(BaseModel):
     def model_range(self) -> tuple[float, float]:
         """From where to where the values go that a model gets."""
         return (0.0, 1.0) if self.dtype == "uint8" else (self.low, self.high)
+
+
+class Stage(BaseModel):
+    """The hyperparameters of one stage; unknown names are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Decides:
+    """What a setting of a network decides, where that is not its weights; as metadata of the field."""
+
+    what: Literal["the release", "nothing"]
+
+
+AT_EXPORT = Decides("the release")
+"""Of a setting that is first used when the network is exported: the weights are the same."""
+NOT_IN_RESULT = Decides("nothing")
+"""Of a setting that is about the way to the result alone."""
+
+Steps = Annotated[int, Field(ge=1, le=1_000_000, description="training steps")]
+BatchSize = Annotated[int, Field(ge=1, le=8_192, description="rows per training step")]
+LearningRate = Annotated[float, Field(gt=0, le=1, description="highest learning rate of the schedule")]
+Schedule = Annotated[Literal["cosine", "constant"], Field(description="how the learning rate goes")]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+class Training(Stage):
+    """The hyperparameters that every network has; a network's own are fields of a class derived from this.
+
+    Each field needs a description, and bounds where it is a number. All of them are part of the key of the
+    training, by which it is done again, but those that are marked AT_EXPORT or NOT_IN_RESULT.
+    """
+
+    steps: Steps = 2_000
+    batch_size: BatchSize = 256
+    learning_rate: LearningRate = 1e-3
+    schedule: Schedule = "cosine"
+    display_steps: int = Field(500, ge=1, description="steps between two lines of progress")
+    checkpoint_seconds: Annotated[
+        float, Field(gt=0, description="seconds between two checkpoints"), NOT_IN_RESULT
+    ] = 10.0
+    seed: Annotated[
+        Seed, Field(description="seed of the initial weights and of the order of the training rows")
+    ] = 1
+
+
+UNBOUNDED = ("display_steps", "checkpoint_seconds")  # of Training: none of them does harm however high it is
+
+Role = Literal["classifier", "autoencoder", "score"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of a model: what it is for, its settings, and how it is built.
+
+    `build` gives, for settings and the data's description, a Keras model or a `Trainable` of
+    tasks/models/trainable.py. It and what it calls import TensorFlow and Keras inside of functions. By its
+    role, the network's output for rows (N, ...) is
+
+    - `classifier`: logits (N, classes); the loss is the softmax cross-entropy.
+    - `autoencoder`: the rows as it restores them; the loss is the mean squared error, and the score that says
+      how far a row is from the training data is the share of the row that is not restored.
+    - `score`: that score itself, (N,); it needs a `loss` of its own.
+
+    `loss` takes the output, the rows and the labels of a batch and gives a scalar; `score` takes rows and the
+    output of an autoencoder and gives a score for each row, higher for what is further from the data.
+    """
+
+    name: str
+    role: Role
+    settings: type[Training]
+    build: Callable[[Any, Description], Any]
+    loss: Callable[[Any, Any, Any], Any] | None = None
+    score: Callable[[Any, Any], Any] | None = None
+    side_by_side: bool = False  # a step has two chains of operations: a thread for each beats one with two
+
+
+TAKEN = (
+    "data",
+    "judging",
+    "serving",
+    "reporting",
+    "training",
+    "until",
+    "force",
+    "why",
+    "model",
+    "config",
+    "help",
+)
+"""What no network may be called: stages, and parameters of a delivery."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can be delivered: its name, its networks, and its defaults of the stages.
+
+    `defaults` are by dotted name (`data.train`), and below every other source of settings. `inputs` is what
+    the rows are called in requests. Raises WrongInput where the parts do not fit.
+    """
+
+    name: str
+    networks: tuple[Network, ...]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    inputs: str = "rows"
+    source: Path | None = None  # the file of the module that defines it; None for the built-in one
+
+    def __post_init__(self) -> None:
+        names = [network.name for network in self.networks]
+        for name in names:
+            if not name.isidentifier() or name != name.lower() or keyword.iskeyword(name):
+                raise WrongInput(f"the network {name!r}: a name is of small letters, digits and _")
+            if name in TAKEN:
+                raise WrongInput(f"no network can be called {name!r}: that is a stage, or an option of a run")
+            if names.count(name) > 1:
+                raise WrongInput(f"two networks are called {name!r}")
+        roles = [network.role for network in self.networks]
+        if roles.count("classifier") != 1:
+            raise WrongInput(f"the model {self.name} has {roles.count('classifier')} classifiers, not one")
+        if len(roles) - 1 > 1:
+            raise WrongInput(
+                f"the model {self.name} has {len(roles) - 1} networks that score, at most one can be"
+            )
+        for network in self.networks:
+            if network.role == "score" and network.loss is None:
+                raise WrongInput(f"the network {network.name} scores, and has no loss: give one")
+            _check_fields(network)
+
+    @property
+    def classifier(self) -> Network:
+        """The network that classifies."""
+        return next(network for network in self.networks if network.role == "classifier")
+
+    @property
+    def scorer(self) -> Network | None:
+        """The network that says how far a row is from the training data, if there is one."""
+        return next((network for network in self.networks if network.role != "classifier"), None)
+
+
+def _check_fields(network: Network) -> None:
+    """Refuse a setting that nobody could set rightly by its help alone: without a description, or bounds."""
+    for name, each in network.settings.model_fields.items():
+        said = f"the setting {network.name}.{name}"
+        if each.is_required():
+            raise WrongInput(f"{said} has no default: give it one")
+        if not each.description:
+            raise WrongInput(f"{said} has no description: give it one (Field(…, description=…))")
+        kind = get_origin(each.annotation) or each.annotation
+        if kind not in (bool, int, float, str, tuple, Literal):
+            raise WrongInput(
+                f"{said} is a {getattr(kind, '__name__', kind)}: a setting is a bool, int, float, str, "
+                "Literal or tuple[str, ...], as it is written on a command line"
+            )
+        bounds = {type(rule) for rule in each.metadata}
+        bounded = bounds & {Ge, Gt} and bounds & {Le, Lt}
+        if kind in (int, float) and not bounded and name not in UNBOUNDED:
+            raise WrongInput(f"{said} has no bounds: give it a lowest and a highest value (ge=…, le=…)")

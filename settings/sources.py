@@ -12,8 +12,9 @@ from pathlib import Path
 
 from settings.command_line import ORIGIN, Until, read_arguments
 from settings.config_file import CONFIG_FILE, read_toml
-from settings.delivery import STAGES, Delivery, contradictions
+from settings.delivery import Delivery, Parameters, contradictions
 from settings.given import Given, refuse, shortened, validated
+from settings.model import Stage
 from settings.places import Places, resolve_places
 from settings.variables import VARIABLES_FILE, from_variables, read_dotenv
 
@@ -37,34 +38,40 @@ class Resolved:
 
 
 def resolve(
-    arguments: Sequence[str], *, environ: Mapping[str, str], folder: Path, program: str = PROGRAM
+    arguments: Sequence[str],
+    parameters: Parameters,
+    *,
+    environ: Mapping[str, str],
+    folder: Path,
+    program: str = PROGRAM,
 ) -> Resolved:
     """The settings of a delivery, from all sources.
 
-    `folder` is where deliver.toml and .env are looked for and relative paths start. Raises WrongInput with a
-    line for each problem: the name, its value, where that came from and what is allowed. `--help` prints and
-    raises SystemExit(0).
+    `parameters` are those of the model that the same sources name (modules.py), `folder` is where
+    deliver.toml and .env are looked for and relative paths start. Raises WrongInput with a line for each
+    problem: the name, its value, where that came from and what is allowed. `--help` prints and raises
+    SystemExit(0).
     """
     problems: list[str] = []
-    line = read_arguments(arguments, program, problems)
+    line = read_arguments(arguments, program, parameters, problems)
     dotenv = read_dotenv(folder, problems)
     winning: dict[str, Given] = {}
     for source in (
-        _config(line.config, folder, problems),
-        from_variables(dotenv, VARIABLES_FILE, problems),
-        from_variables(environ, "environment", problems),
+        _config(line.config, folder, parameters, problems),
+        from_variables(dotenv, VARIABLES_FILE, parameters, problems),
+        from_variables(environ, "environment", parameters, problems),
         line.given,
     ):
         winning |= {one.name: one for one in source}
     origins = {name: one.origin for name, one in winning.items()}
-    delivery = _delivery(winning, origins, problems)
+    delivery = _delivery(parameters, winning, origins, problems)
     places = resolve_places(environ, dotenv, folder, problems)
     if problems or delivery is None or places is None:
         refuse(problems)
     return Resolved(delivery, places, line.until, line.force, line.why, origins)
 
 
-def _config(wanted: str | None, folder: Path, problems: list[str]) -> list[Given]:
+def _config(wanted: str | None, folder: Path, parameters: Parameters, problems: list[str]) -> list[Given]:
     """What the file of --config gives, which has to be there, or deliver.toml, which need not."""
     label = CONFIG_FILE if wanted is None else wanted
     shown = label if wanted is None else f"{ORIGIN}: --config is {shortened(wanted)}"
@@ -78,7 +85,7 @@ def _config(wanted: str | None, folder: Path, problems: list[str]) -> list[Given
         problems.append(f"{shown}: {getattr(error, 'strerror', None) or error}")
         return []
     if there:
-        return read_toml(path, label, problems)
+        return read_toml(path, label, parameters, problems)
     if is_folder:
         problems.append(f"{shown} is a folder, not a file" if wanted is None else f"{shown}, a folder")
     elif wanted is not None:
@@ -87,15 +94,15 @@ def _config(wanted: str | None, folder: Path, problems: list[str]) -> list[Given
 
 
 def _delivery(
-    winning: Mapping[str, Given], origins: Mapping[str, str], problems: list[str]
+    parameters: Parameters, winning: Mapping[str, Given], origins: Mapping[str, str], problems: list[str]
 ) -> Delivery | None:
-    stages = {}
-    for stage, model in STAGES.items():
+    stages: dict[str, Stage | None] = {}
+    for stage, model in parameters.stages.items():
         prefix = f"{stage}."
         given = {name.removeprefix(prefix): one for name, one in winning.items() if name.startswith(prefix)}
         stages[stage] = validated(model, given, problems)
     if any(built is None for built in stages.values()):
         return None
-    delivery = Delivery.model_validate(stages)
+    delivery = parameters.delivery(stages)
     problems.extend(contradictions(delivery, origins))
     return delivery

@@ -1,6 +1,6 @@
 """Hyperparameters in variables, of the environment or of .env: CLASSIFIER__STEPS, and the source's own names.
 
-The four names of the project that this one comes from (LEARNING_RATE and so on) mean both models; the
+The four names of the project that this one comes from (LEARNING_RATE and so on) mean all networks; the
 specific name wins over them where the same source has it. A name without a stage's prefix is nobody's error:
 the environment belongs to others too.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from settings.delivery import HYPERPARAMETERS, STAGES
+from settings.delivery import Parameters
 from settings.given import Given, suggestion
 
 VARIABLES_FILE = ".env"
@@ -22,9 +22,7 @@ LEGACY: Mapping[str, str] = {
     "BATCH_SIZE": "batch_size",
     "DISPLAY_STEPS": "display_steps",
 }
-"""The source project's names and the hyperparameter of either model that each means."""
-
-MODELS = ("classifier", "concept")
+"""The source project's names and the hyperparameter of every network that each means."""
 
 
 def variable(name: str) -> str:
@@ -32,26 +30,28 @@ def variable(name: str) -> str:
     return name.replace(".", DELIMITER).upper()
 
 
-def from_variables(variables: Mapping[str, str | None], label: str, problems: list[str]) -> list[Given]:
+def from_variables(
+    variables: Mapping[str, str | None], label: str, parameters: Parameters, problems: list[str]
+) -> list[Given]:
     """The hyperparameters that the variables give, the general names first; a line per problem is added.
 
     `label` names the source in origins. Case does not matter in a name with a stage's prefix.
     """
     given = [
-        Given(f"{model}.{field}", variables[legacy] or "", f"{label}: {legacy}")
+        Given(f"{network.name}.{field}", variables[legacy] or "", f"{label}: {legacy}")
         for legacy, field in LEGACY.items()
         if legacy in variables
-        for model in MODELS
+        for network in parameters.model.networks
     ]
     written: dict[str, str] = {}
     for variable_name, value in variables.items():
         stage, delimiter, field = variable_name.lower().partition(DELIMITER)
-        if not delimiter or stage not in STAGES:
+        if not delimiter or stage not in parameters.stages:
             continue
         name = f"{stage}.{field}"
-        if name not in HYPERPARAMETERS:
+        if name not in parameters.fields:
             problems.append(
-                f"{label}: {variable_name} is not known; {suggestion(name, HYPERPARAMETERS, variable)}"
+                f"{label}: {variable_name} is not known; {suggestion(name, parameters.fields, variable)}"
             )
         elif name in written and variables[written[name]] != value:
             problems.append(f"{label}: {written[name]} and {variable_name} differ; keep one of them")

@@ -1,48 +1,53 @@
 """The key of every step whose result is kept: what decides it, and nothing else.
 
-Made without Prefect and TensorFlow, so a plan of a delivery is quick. A step's parameters here have the
-names of its task's parameters (tasks/caching.py).
+Made without Prefect and TensorFlow, so a plan of a delivery is quick.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 
-from settings.hyperparameters import (
-    ClassifierSettings,
-    ConceptSettings,
-    DataSettings,
-    JudgingSettings,
-    ServingSettings,
-)
-from tasks.machine import this_machine
-from tasks.models.fields import CLASSIFIER_KEY_FIELDS, CONCEPT_KEY_FIELDS
-from tasks.release.champions import Rival
+from settings.delivery import Delivery
+from settings.hyperparameters import DataSettings, JudgingSettings
+from settings.model import AT_EXPORT, NOT_IN_RESULT, Description, Model, Network, Training
 from tasks.store.artifacts import Artifact
 from tasks.store.code import code_digests
+from tasks.store.functions import Reached, reach
 from tasks.store.keys import Key, make_key
 
 SERVER = "tasks.serving.__main__"  # the other end of the wire
 
 CODE = {
     "dataset": ("tasks.making.dataset",),
-    "classifier": ("tasks.making.classifier",),
-    "concept": ("tasks.making.concept",),
+    "network": ("tasks.making.network",),
     "release": ("tasks.making.release",),
     "scores": ("tasks.making.scores", SERVER),
     "verdict": ("tasks.making.verdict", SERVER),
 }
-"""By kind of artifact, the modules that decide it, with all that they import."""
+"""By step, the modules that decide it, with all that they import."""
 
 
-def read_code() -> None:
+def read_code(model: Model) -> None:
     """Read the code of all keys: before a run imports what an edit during the run would change."""
     for modules in CODE.values():
         for module in modules:
             code_digests(module)
+    for network in model.networks:
+        code_of(network)
+
+
+@cache
+def code_of(network: Network) -> Reached:
+    """Give the code that makes a network what it is, beside that of all trainings.
+
+    Raises WrongInput for a library that is not installed.
+    """
+    made_by = (network.build, network.loss, network.score)
+    return reach([each for each in made_by if each is not None], network.settings)
 
 
 def used(section: str, settings: BaseModel, *names: str) -> dict[str, Any]:
@@ -51,9 +56,17 @@ def used(section: str, settings: BaseModel, *names: str) -> dict[str, Any]:
     return {f"{section}.{name}": values[name] for name in names}
 
 
-def runtime_library(serving: ServingSettings) -> str:
-    """Give the distribution that computes the answers."""
-    return "ai-edge-litert" if serving.runtime == "litert" else "tensorflow"
+def used_by(network: Network, settings: Training, *, at_export: bool) -> dict[str, Any]:
+    """Give the settings of a network that decide its weights, or also those that its export uses."""
+    left_out = {NOT_IN_RESULT} if at_export else {NOT_IN_RESULT, AT_EXPORT}
+    fields = type(settings).model_fields
+    names = [name for name, field in fields.items() if not any(mark in field.metadata for mark in left_out)]
+    return used(network.name, settings, *names)
+
+
+def described(description: Description) -> dict[str, Any]:
+    """Give what the rows are as a part of a key."""
+    return {"data.rows": description.model_dump(mode="json")}
 
 
 def dataset_key(name: str, local: Mapping[str, str], base: Artifact | None) -> Key:
@@ -69,88 +82,45 @@ def dataset_key(name: str, local: Mapping[str, str], base: Artifact | None) -> K
     )
 
 
-def classifier_key(dataset: Artifact, data: DataSettings, classifier: ClassifierSettings) -> Key:
-    """Key of the trained classifier."""
+def network_key(
+    network: Network, settings: Training, dataset: Artifact, description: Description, data: DataSettings
+) -> Key:
+    """Key of a trained network."""
+    code = code_of(network)
     return make_key(
-        modules=CODE["classifier"],
+        modules=CODE["network"],
         inputs={"dataset": dataset.digest},
-        settings=used("data", data, "held_out", "limit")
-        | used("classifier", classifier, *CLASSIFIER_KEY_FIELDS),
-        libraries=["numpy", "tensorflow"],
-    )
-
-
-def concept_key(dataset: Artifact, data: DataSettings, concept: ConceptSettings) -> Key:
-    """Key of the trained concept."""
-    return make_key(
-        modules=CODE["concept"],
-        inputs={"dataset": dataset.digest},
-        settings=used("data", data, "held_out", "limit") | used("concept", concept, *CONCEPT_KEY_FIELDS),
-        libraries=["numpy", "tensorflow"],
+        settings={"role": network.role}
+        | described(description)
+        | used("data", data, "held_out", "limit")
+        | used_by(network, settings, at_export=False),
+        libraries=["numpy", "tensorflow", *code.libraries],
+        code=code.digests,
     )
 
 
 def release_key(
+    delivery: Delivery,
+    model: Model,
     dataset: Artifact,
-    classifier: Artifact,
-    concept: Artifact,
-    data: DataSettings,
-    concept_settings: ConceptSettings,
-    judging: JudgingSettings,
+    description: Description,
+    networks: Mapping[str, Artifact],
 ) -> Key:
-    """Key of the release: both networks, the held-out images of the threshold, and its rate."""
+    """Key of the release: all networks, the held-out rows of the threshold, and its rate."""
+    judging: JudgingSettings = delivery.judging
+    settings = {"roles": {each.name: each.role for each in model.networks}, "inputs": model.inputs}
+    settings |= described(description) | used("data", delivery.data, "held_out", "limit")
+    settings |= used("judging", judging, "false_positive_rate")
+    code: dict[str, str] = {}
+    libraries = {"numpy", "tensorflow"}
+    for network in model.networks:
+        settings |= used_by(network, delivery.networks[network.name], at_export=True)
+        code |= code_of(network).digests
+        libraries |= code_of(network).libraries
     return make_key(
         modules=CODE["release"],
-        inputs={"dataset": dataset.digest, "classifier": classifier.digest, "concept": concept.digest},
-        settings=used("data", data, "held_out", "limit")
-        | used("concept", concept_settings, "activation", "score")
-        | used("judging", judging, "false_positive_rate"),
-        libraries=["numpy", "tensorflow"],
-    )
-
-
-def scores_key(
-    release_digest: str,
-    dataset: Artifact,
-    sets: Mapping[str, Artifact],
-    data: DataSettings,
-    serving: ServingSettings,
-) -> Key:
-    """Key of what a release answers, through a server, for the test images and every outlier set."""
-    inputs = {"release": release_digest, "dataset": dataset.digest}
-    return make_key(
-        modules=CODE["scores"],
-        inputs=inputs | {f"set {name}": sets[name].digest for name in sets},
-        settings=used("data", data, "limit") | used("serving", serving, "runtime"),
-        libraries=["numpy", "orjson", runtime_library(serving)],
-    )
-
-
-def verdict_key(
-    release: Artifact,
-    rivals: Sequence[Rival],
-    dataset: Artifact,
-    sets: Mapping[str, Artifact],
-    primary: str,
-    data: DataSettings,
-    judging: JudgingSettings,
-    serving: ServingSettings,
-) -> Key:
-    """Key of the verdict on a release: what was measured, beside which versions, and what is required.
-
-    Where a latency is required, the machine that measures it is part of what was measured.
-    """
-    inputs = {"release": release.digest, "dataset": dataset.digest}
-    inputs |= {f"rival {rival.version}": rival.digest for rival in rivals}
-    roles = {rival.version: dict(rival.roles) for rival in rivals}
-    every = [name for name in JudgingSettings.model_fields if name != "request_images"]
-    return make_key(
-        modules=CODE["verdict"],
-        inputs=inputs | {f"set {name}": sets[name].digest for name in sets},
-        settings={"primary": primary, "wanted": data.outliers[0], "rivals": roles}
-        | ({"machine": this_machine()} if judging.max_latency_ms > 0 else {})
-        | used("data", data, "held_out", "limit")
-        | used("judging", judging, *every)
-        | used("serving", serving, "runtime"),
-        libraries=["ai-edge-litert", "numpy", "orjson", "tensorflow"],
+        inputs={"dataset": dataset.digest, **{name: made.digest for name, made in networks.items()}},
+        settings=settings,
+        libraries=sorted(libraries),
+        code=code,
     )

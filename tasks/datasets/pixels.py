@@ -1,6 +1,8 @@
-"""The one way from stored pixels to what the networks take."""
+"""The one way from stored rows to what the networks take."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,11 +10,14 @@ from numpy.typing import NDArray
 WHITE = 255
 
 
-def scale(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The images as the networks take them: uint8 0..255, any shape, to float32 0..1 of the same shape.
+def scale(rows: NDArray[Any]) -> NDArray[np.float32]:
+    """Stored rows of any shape as the networks take them: uint8 0..255 to 0..1, float32 as it is.
 
-    Raises TypeError for anything but uint8: what is scaled already would be scaled twice.
+    Raises TypeError for any other type.
     """
-    if images.dtype != np.uint8:
-        raise TypeError(f"pixels are scaled from uint8, these are {images.dtype}")
-    return np.divide(images, np.float32(WHITE), dtype=np.float32)
+    if rows.dtype == np.float32:
+        return rows
+    if rows.dtype != np.uint8:
+        raise TypeError(f"rows are stored as uint8 or float32, these are {rows.dtype}")
+    scaled: NDArray[np.float32] = np.divide(rows, np.float32(WHITE), dtype=np.float32)
+    return scaled

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from settings.errors import WrongInput
 from tasks.judging.comparison import Rival
 from tasks.judging.latency import Latency
-from tasks.judging.scores import Scores, SetScores
+from tasks.judging.scores import IN_DISTRIBUTION, SCORE, Outputs, Scores, rows_in
 from tasks.release.parity import Answers
 
-Images = NDArray[np.uint8]
+Rows = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -31,52 +31,64 @@ class References:
 
 @dataclass(frozen=True)
 class Case:
-    """A candidate, what it is compared with, and the images that it answered.
+    """A candidate, what it is compared with, and the rows that it answered.
+
+    A model that gives no score has no outlier sets, and no primary one.
 
     Raises WrongInput when the parts do not fit together.
     """
 
     candidate: Scores
     rivals: tuple[Rival, ...]  # what it is compared with, which answered the same sets
-    sets: Mapping[str, Images]  # uint8 (N, 28, 28) by name
-    test: str  # which of the sets holds the test images
-    primary: str  # which of the sets holds the primary outliers
+    sets: Mapping[str, Rows]  # (N, ...) by name, as they are stored
+    test: str  # which of the sets holds the test rows
+    primary: str  # which of the sets holds the primary outliers; empty: none does
     wanted: str  # which set was to hold them, and does where it could be had
     test_labels: NDArray[np.integer[Any]]  # (N,)
-    train_images: Images  # those that the networks learnt from
+    train_rows: Rows  # those that the networks learnt from
     references: References
-    threshold: float  # of the release: higher scores are flagged
+    threshold: float | None  # of the release: higher scores are flagged
     scales: Mapping[str, float]  # of the release: that of each float output's tolerance
+    classes: tuple[str, ...]  # by label
     release: Mapping[str, Any]  # facts that go into the verdict as they are
+    primary_is_made: bool = False  # since no outliers were given
     latency: tuple[Latency, ...] = ()  # of the candidate's endpoint; empty: not measured
     machine: str = ""  # on which it was measured
 
     def __post_init__(self) -> None:
-        if self.test == self.primary or not {self.test, self.primary} <= self.sets.keys():
+        wanted = {self.test, self.primary} if self.scores_rows else {self.test}
+        if self.test == self.primary or not wanted <= self.sets.keys():
             raise WrongInput(
                 f"test set {self.test!r} and primary outlier set {self.primary!r} have to be two of the sets "
                 f"that were scored: {', '.join(self.sets)}"
             )
         if len(self.test_labels) != len(self.sets[self.test]):
             raise WrongInput(
-                f"{self.test} has {len(self.sets[self.test])} test images and {len(self.test_labels)} labels"
+                f"{self.test} has {len(self.sets[self.test])} test rows and {len(self.test_labels)} labels"
             )
         for scores in (self.candidate, *(rival.scores for rival in self.rivals)):
-            for name, images in self.sets.items():
-                answered = len(scores.sets.get(name, ()))
-                if answered != len(images) or not answered:
+            for name, rows in self.sets.items():
+                answered = rows_in(scores.sets.get(name, {}))
+                if answered != len(rows) or not answered:
                     raise WrongInput(
-                        f"version {scores.version} answered {answered} of {len(images)} images of {name}; "
+                        f"version {scores.version} answered {answered} of {len(rows)} rows of {name}; "
                         "score the set again"
                     )
 
     @property
-    def answered(self) -> SetScores:
-        """What the candidate answered for the test images."""
-        return self.candidate.sets[self.test]
+    def scores_rows(self) -> bool:
+        """Whether the model says how far a row is from the training data."""
+        return {SCORE, IN_DISTRIBUTION} <= self.answered.keys()
+
+    @property
+    def answered(self) -> Outputs:
+        """What the candidate answered for the test rows."""
+        return self.candidate.sets.get(self.test, {})
 
     @property
     def outliers(self) -> tuple[str, ...]:
         """The sets but the test set, the primary one first."""
+        if not self.scores_rows:
+            return ()
         others = (name for name in self.sets if name not in (self.test, self.primary))
         return self.primary, *others

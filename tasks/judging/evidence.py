@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tasks.datasets.pixels import scale
-from tasks.datasets.selection import tested_images, training_images
+from tasks.datasets.selection import tested_rows, training_rows
 from tasks.judging.case import Case, References
 from tasks.judging.comparison import Rival
 from tasks.judging.latency import Latency
@@ -18,46 +18,47 @@ from tasks.judging.sets import TEST
 from tasks.release.inprocess import load_saved_model, run_litert
 from tasks.release.reader import Release
 
+if TYPE_CHECKING:
+    from tasks.question import Question
+
 
 def make_case(
     release: Release,
+    question: Question,
     *,
     candidate: Scores,
     rivals: Sequence[Rival],
-    digest: str,
     dataset: Path,
-    sets: Mapping[str, NDArray[np.uint8]],
-    primary: str,
-    wanted: str,
-    held_out: int,
-    limit: int,
+    sets: Mapping[str, NDArray[Any]],
     latency: tuple[Latency, ...],
     machine: str,
 ) -> Case:
-    """Give the case of a release; it answers the test images and the primary outliers in this process.
+    """Give the case of a release; it answers the test rows and the primary outliers in this process.
 
-    `digest` is the release's, `sets` come from `load_sets`, `wanted` is the set that was to be primary,
-    `held_out` and `limit` are as it was trained, `latency` was measured on
+    `dataset` is the folder of the question's dataset, `sets` come from `load_sets`, `latency` was measured on
     `machine`.
     """
     ask = load_saved_model(release.folder)
-    compared = {name: scale(sets[name]) for name in (TEST, primary)}  # float32 (N, 28, 28)
+    data = question.data
+    compared = {name: scale(sets[name]) for name in (TEST, question.primary) if name}  # float32 (N, ...)
     return Case(
         candidate=candidate,
         rivals=tuple(rivals),
         sets=sets,
         test=TEST,
-        primary=primary,
-        wanted=wanted,
-        test_labels=tested_images(dataset, limit=limit).known_labels(),
-        train_images=training_images(dataset, held_out=held_out, limit=limit).images,
+        primary=question.primary,
+        wanted=question.wanted,
+        primary_is_made=question.primary_is_made,
+        classes=question.description.classes,
+        test_labels=tested_rows(dataset, limit=data.limit).known_labels(),
+        train_rows=training_rows(dataset, held_out=data.held_out, limit=data.limit).images,
         references=References(
-            saved_model={name: ask(imgs) for name, imgs in compared.items()},
-            litert={name: run_litert(release.tflite, imgs) for name, imgs in compared.items()},
+            saved_model={name: ask(rows) for name, rows in compared.items()},
+            litert={name: run_litert(release.tflite, rows) for name, rows in compared.items()},
         ),
         threshold=release.threshold,
         scales=release.scales,
-        release={"digest": digest},
+        release={"digest": question.release.digest},
         latency=latency,
         machine=machine,
     )

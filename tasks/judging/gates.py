@@ -1,6 +1,6 @@
 """What a candidate has to reach: one function per gate, from what was measured to passed or not.
 
-To add a gate, write its function here, call it in verdict.py and add its setting to JudgingSettings.
+To add a gate, write its function here, add a rule to rules.py and its setting to JudgingSettings.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 
 from tasks.judging.comparison import Comparison
 from tasks.judging.latency import Latency
-from tasks.judging.scores import SetScores
+from tasks.judging.scores import Outputs
 from tasks.judging.statistics import Estimate
 from tasks.release.parity import Parity
 
-# MNIST shares no image between training and test; made and scraped sets may share a few blank ones.
+# MNIST shares no row between training and test; made and scraped sets may share a few blank ones.
 MAX_LEAKED_SHARE = 0.001
 
 ROUNDING = 1e-12  # 0.01 * 2 and a share of 0.02 are not always the same float
@@ -133,34 +133,34 @@ def number(value: float) -> str:
     return "0" if not value else text.replace("-", "−")
 
 
-def finite(sets: Mapping[str, SetScores]) -> Gate:
+def finite(sets: Mapping[str, Outputs]) -> Gate:
     """Every answer to every set is made of finite numbers; without it nothing else can be measured."""
     wrong: dict[str, int] = {}
-    for name, scores in sets.items():
-        outputs = (scores.score, scores.logits, scores.probabilities)
-        rows = [np.isfinite(values.reshape(len(scores), -1)).all(axis=1) for values in outputs]  # (N,) each
+    for name, outputs in sets.items():
+        floats = [values for values in outputs.values() if np.issubdtype(values.dtype, np.floating)]
+        rows = [np.isfinite(values.reshape(len(values), -1)).all(axis=1) for values in floats]  # (N,) each
         wrong[name] = int((~np.logical_and.reduce(rows)).sum())
     count = sum(wrong.values())
     detail = ", ".join(f"{name}: {number}" for name, number in wrong.items() if number)
     return Gate("finite", count, "0", held(not count), f"answers that are not finite: {detail or 'none'}")
 
 
-def leak(leaked: int, images: int) -> Gate:
-    """Few test images stand byte for byte among the training images."""
-    share = leaked / images
-    detail = f"{leaked} of {images:,} test images are training images too"
-    return Gate("leak", share, f"≤ {MAX_LEAKED_SHARE:g}", held(share <= MAX_LEAKED_SHARE), detail)
+def leak(leaked: Estimate, rows: int) -> Gate:
+    """Few test rows stand byte for byte among the training rows: fails where there surely are more."""
+    detail = f"{round(leaked.value * rows)} of {rows:,} test rows are training rows too"
+    required = f"≤ {MAX_LEAKED_SHARE:g}"
+    return Gate("leak", leaked.value, required, held(leaked.low <= MAX_LEAKED_SHARE), detail)
 
 
 def accuracy(measured: Estimate, minimum: float) -> Gate:
-    """The classifier is right often enough on the test images; a minimum of 0 is none."""
+    """The classifier is right often enough on the test rows; a minimum of 0 is none."""
     return Gate("accuracy", measured.value, *_at_least(minimum, measured), _interval(measured))
 
 
 def auroc(
     measured: Mapping[str, Estimate], primary: str, minimum: float, bounds: Mapping[str, float]
 ) -> Gate:
-    """The score parts the test images from the primary outlier set, and from each with a bound of its own.
+    """The score parts the test rows from the primary outlier set, and from each with a bound of its own.
 
     `measured` is by set; of the `bounds` by set, that of the primary one takes the place of the minimum. A
     minimum of 0 is none. A set that has a bound and could not be had is named.
@@ -199,9 +199,12 @@ def trivial_detectors(advantages: Mapping[str, Estimate], *, on: bool) -> Gate:
 
 
 def flagged_share(flagged: Estimate, rate: float, min_ratio: float, max_ratio: float) -> Gate:
-    """The threshold flags about as many test images as was asked for."""
+    """The threshold flags about as many test rows as was asked for: fails where it surely does not.
+
+    A share of few rows is not sure: what counts is whether its interval reaches into the range.
+    """
     low, high = rate * min_ratio, rate * max_ratio
-    passed = low - ROUNDING <= flagged.value <= high + ROUNDING
+    passed = low - ROUNDING <= flagged.high and flagged.low <= high + ROUNDING
     detail = f"asked for {rate:g}; {_interval(flagged)}"
     return Gate("flagged-share", flagged.value, f"{low:g} to {high:g}", held(passed), detail)
 
@@ -237,7 +240,7 @@ def _beside(comparison: Comparison) -> Part:
 
 
 def latency(measured: Sequence[Latency], machine: str, max_ms: float) -> Gate:
-    """A request of one image is answered quickly enough on this machine; off unless a limit is set."""
+    """A request of one row is answered quickly enough on this machine; off unless a limit is set."""
     at_one = next((each.median_ms for each in measured if each.batch == 1), None)
     passed = at_one is not None and at_one <= max_ms
     detail = "; ".join(
@@ -250,11 +253,11 @@ def latency(measured: Sequence[Latency], machine: str, max_ms: float) -> Gate:
 
 def _parity(name: str, sets: Mapping[str, Parity], rtol: float) -> Gate:
     different = sum(max((each.rows for each in parity.differences), default=0) for parity in sets.values())
-    images = sum(parity.rows for parity in sets.values())
+    rows = sum(parity.rows for parity in sets.values())
     wrong = [f"{each}: {parity}" for each, parity in sets.items() if not parity.agree]
     used = max((parity.largest_used for parity in sets.values()), default=0.0)
-    within = f"{images:,} images agree; rtol {rtol:g}, {100 * used:.1f} % of which is used"
-    return Gate(name, different, "0", held(images > 0 and not wrong), "; ".join(wrong) or within)
+    within = f"{rows:,} rows agree; rtol {rtol:g}, {100 * used:.1f} % of which is used"
+    return Gate(name, different, "0", held(rows > 0 and not wrong), "; ".join(wrong) or within)
 
 
 def _at_least(minimum: float, measured: Estimate) -> tuple[str, State]:

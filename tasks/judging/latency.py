@@ -6,13 +6,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from settings.errors import Stopped
 from tasks.datasets.pixels import scale
-from tasks.judging.scoring import Predictor, checked
+from tasks.judging.scoring import Predictor, Promised, checked
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ REQUESTS = {1: 200, 32: 50}  # requests by batch
 
 @dataclass(frozen=True)
 class Latency:
-    """How long requests of `batch` images took, sent one after the other, as the client sees it."""
+    """How long requests of `batch` rows took, sent one after the other, as the client sees it."""
 
     batch: int
     requests: int
@@ -31,33 +32,39 @@ class Latency:
 
 
 def measure_latency(
-    client: Predictor, images: NDArray[np.uint8], *, version: int, should_stop: Callable[[], bool]
+    client: Predictor,
+    rows: NDArray[Any],
+    *,
+    promised: Promised,
+    version: int,
+    should_stop: Callable[[], bool],
 ) -> tuple[Latency, ...]:
-    """Ask an endpoint for images uint8 (N, 28, 28), one request after the other; give the times by batch.
+    """Ask an endpoint for stored rows (N, ...), one request after the other; give the times by batch.
 
     Raises Surroundings where another version answers, Stopped when asked to stop.
     """
     return tuple(
-        _measure(client, images, batch, requests, version, should_stop)
+        _measure(client, rows, batch, requests, promised, version, should_stop)
         for batch, requests in REQUESTS.items()
     )
 
 
 def _measure(
     client: Predictor,
-    images: NDArray[np.uint8],
+    rows: NDArray[Any],
     batch: int,
     requests: int,
+    promised: Promised,
     version: int,
     should_stop: Callable[[], bool],
 ) -> Latency:
-    imgs = scale(np.resize(images[:batch], (batch, *images.shape[1:])))  # a tiny set is repeated
+    asked = scale(np.resize(rows[:batch], (batch, *rows.shape[1:])))  # a tiny set is repeated
     seconds = []
     for at in range(WARM_UP + requests):
         if should_stop():
             raise Stopped("stopped while the latency was measured; nothing was promoted")
         started = time.perf_counter()
-        checked(client.predict(imgs), batch, version)
+        checked(client.predict(asked), batch, version, promised)
         if at >= WARM_UP:
             seconds.append(time.perf_counter() - started)
     median, p99 = np.quantile(seconds, [0.5, 0.99]) * 1_000

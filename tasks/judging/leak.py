@@ -1,14 +1,15 @@
-"""Whether test images were trained on."""
+"""Whether test rows were trained on."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
+
 from numpy.typing import NDArray
 
 
-def count_leaked(train_images: NDArray[np.uint8], test_images: NDArray[np.uint8]) -> int:
-    """Give how many of the test images (N, 28, 28) occur, byte for byte, among the training images."""
-    test = [image.tobytes() for image in test_images]
+def count_leaked(train_rows: NDArray[Any], test_rows: NDArray[Any]) -> int:
+    """Give how many of the test rows (N, ...) occur, byte for byte, among the training rows."""
+    test = [row.tobytes() for row in test_rows]
     wanted = set(test)
-    found = {content for content in (image.tobytes() for image in train_images) if content in wanted}
+    found = {content for content in (row.tobytes() for row in train_rows) if content in wanted}
     return sum(content in found for content in test)

@@ -17,6 +17,7 @@ from tasks.judging.bootstrap import Rounds, accuracy_difference, bootstrap, diff
 from tasks.judging.case import Case
 from tasks.judging.comparison import Comparison, Rival, margin
 from tasks.judging.leak import count_leaked
+from tasks.judging.scores import SCORE
 from tasks.judging.statistics import Estimate, ScoreArray, wilson
 from tasks.release.parity import Answers, Parity, compare
 
@@ -30,10 +31,10 @@ logger = logging.getLogger(__name__)
 class Measurement:
     """The figures of a case."""
 
-    leaked: int  # test images among the training images
+    leaked: int  # test rows among the training rows
     accuracy: Estimate
-    confusion: NDArray[np.int64]  # (10, 10), true class by predicted class
-    flagged: Mapping[str, Estimate]  # by set: the share out of distribution
+    confusion: NDArray[np.int64]  # (classes, classes), true class by predicted class
+    flagged: Mapping[str, Estimate]  # by set: the share out of distribution; empty without a score
     separations: Mapping[str, Mapping[str, Rounds]]  # by outlier set and detector
     advantages: Mapping[str, Estimate]  # by trivial detector: AUROC above the concept's, on the primary set
     comparisons: tuple[Comparison, ...]  # with each rival, in each statistic in which it counts
@@ -57,23 +58,27 @@ class Measurement:
 def measure(case: Case, settings: JudgingSettings, should_stop: Callable[[], bool]) -> Measurement:
     """Measure all of a case; raises Stopped between two sets when asked to stop."""
     confidence = settings.confidence
-    answered = case.answered
-    correct = answered.class_ids == case.test_labels
-    separations = _separate(case, settings, should_stop)
-    primary = separations[case.primary]
-    concept = primary[measures.CONCEPT]
-    endpoint = {name: scores.outputs() for name, scores in case.candidate.sets.items()}
+    class_ids = case.answered["class_ids"]
+    correct = class_ids == case.test_labels
+    separations = _separate(case, settings, should_stop) if case.scores_rows else {}
+    primary = separations.get(case.primary, {})
     return Measurement(
-        leaked=count_leaked(case.train_images, case.sets[case.test]),
+        leaked=count_leaked(case.train_rows, case.sets[case.test]),
         accuracy=wilson(int(correct.sum()), len(correct), confidence),
-        confusion=measures.confusion(case.test_labels, answered.class_ids),
-        flagged={name: measures.flagged(case.candidate.sets[name], confidence) for name in case.sets},
+        confusion=measures.confusion(case.test_labels, class_ids, len(case.classes)),
+        flagged={
+            name: measures.flagged(outputs, confidence)
+            for name, outputs in case.candidate.sets.items()
+            if case.scores_rows
+        },
         separations=separations,
         advantages={
-            name: difference(primary[name], concept, "auroc", confidence) for name in measures.TRIVIAL
+            name: difference(primary[name], primary[measures.CONCEPT], "auroc", confidence)
+            for name in measures.TRIVIAL
+            if name in primary
         },
         comparisons=tuple(_compare_with_rivals(case, primary, correct, settings)),
-        endpoint=_compare(endpoint, case, settings.parity_rtol),
+        endpoint=_compare(case.candidate.sets, case, settings.parity_rtol),
         litert=_compare(case.references.litert, case, settings.parity_rtol),
     )
 
@@ -82,12 +87,12 @@ def _separate(
     case: Case, settings: JudgingSettings, should_stop: Callable[[], bool]
 ) -> dict[str, dict[str, Rounds]]:
     """Give the rounds of every detector against every outlier set; the rivals' on the primary one too."""
-    components = fit_principal_components(case.train_images)
+    components = fit_principal_components(case.train_rows)
 
     def scores_of(name: str) -> dict[str, ScoreArray]:
         scores = measures.detector_scores(case.candidate.sets[name], case.sets[name], components)
         if name in (case.test, case.primary):
-            scores |= {detector_of(rival): rival.scores.sets[name].score for rival in case.rivals}
+            scores |= {detector_of(rival): rival.scores.sets[name][SCORE] for rival in case.rivals}
         return scores
 
     inliers = scores_of(case.test)
@@ -119,7 +124,7 @@ def _compare_with_rivals(
     for rival in case.rivals:
         for statistic, role in rival.roles.items():
             if statistic == "accuracy":
-                right = rival.scores.sets[case.test].class_ids == case.test_labels
+                right = rival.scores.sets[case.test]["class_ids"] == case.test_labels
                 value, images, wanted = float(right.mean()), len(right), settings.champion_margin
                 found = accuracy_difference(
                     correct,
@@ -138,7 +143,7 @@ def _compare_with_rivals(
 
 
 def _compare(answers: Mapping[str, Answers], case: Case, rtol: float) -> dict[str, Parity]:
-    """Compare with the SavedModel by set; a set with a reference and no answers differs in every image."""
+    """Compare with the SavedModel by set; a set with a reference and no answers differs in every row."""
     return {
         name: compare(answers.get(name, {}), outputs, rtol=rtol, scales=case.scales, threshold=case.threshold)
         for name, outputs in case.references.saved_model.items()

@@ -14,12 +14,11 @@ from tasks.judging.baselines import (
     maximum_softmax_probability,
     mean_intensity,
 )
-from tasks.judging.scores import SetScores
+from tasks.judging.scores import IN_DISTRIBUTION, SCORE, Outputs, rows_in
 from tasks.judging.statistics import Estimate, ScoreArray, wilson
 
 CONCEPT = "concept"
-TRIVIAL = ("max-softmax", "mean-intensity", "pca-64")
-CLASSES = 10
+TRIVIAL = ("max-softmax", "mean-intensity", "pca")
 BINS = 60
 # A histogram whose scores spread over more than this factor is drawn on a logarithmic axis.
 LOGARITHMIC_FROM = 20.0
@@ -28,38 +27,44 @@ LOGARITHMIC_FROM = 20.0
 def judged_against(verdict: Mapping[str, Any]) -> str:
     """Say which outliers a verdict or receipt looks at, and which were wanted."""
     primary = verdict["primary"]
+    if not primary["set"]:
+        return "judged by what it classifies: the model gives no score"
     said = f"judged against {primary['set']}"
+    if primary.get("made"):
+        said += ", which is made: no outliers were given"
     if primary["set"] == primary["wanted"]:
         return said
     return f"{said}; {primary['wanted']} was wanted and could not be had"
 
 
 def detector_scores(
-    answered: SetScores, images: NDArray[np.uint8], components: PrincipalComponents
+    answered: Outputs, rows: NDArray[Any], components: PrincipalComponents
 ) -> dict[str, ScoreArray]:
-    """Give the scores of the concept and of each trivial detector for the images of one set: (N,) each."""
+    """Give the scores of the model and of each trivial detector for the rows of one set: (N,) each."""
     return {
-        CONCEPT: answered.score,
-        "max-softmax": maximum_softmax_probability(answered.probabilities),
-        "mean-intensity": mean_intensity(images),
-        "pca-64": components.score(images),
+        CONCEPT: answered[SCORE],
+        "max-softmax": maximum_softmax_probability(answered["probabilities"]),
+        "mean-intensity": mean_intensity(rows),
+        "pca": components.score(rows),
     }
 
 
-def flagged(answered: SetScores, confidence: float) -> Estimate:
+def flagged(answered: Outputs, confidence: float) -> Estimate:
     """Give the share of a set that the release calls out of distribution."""
-    return wilson(int(np.sum(~answered.in_distribution)), len(answered), confidence)
+    return wilson(int(np.sum(~answered[IN_DISTRIBUTION])), rows_in(answered), confidence)
 
 
-def confusion(labels: NDArray[np.integer[Any]], class_ids: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give how often each class (row) was taken for each class (column): (10, 10)."""
-    table = np.zeros((CLASSES, CLASSES), np.int64)
+def confusion(
+    labels: NDArray[np.integer[Any]], class_ids: NDArray[np.int64], classes: int
+) -> NDArray[np.int64]:
+    """Give how often each class (row) was taken for each class (column): (classes, classes)."""
+    table = np.zeros((classes, classes), np.int64)
     np.add.at(table, (labels.astype(np.int64), class_ids), 1)
     return table
 
 
 def per_class(table: NDArray[np.int64], confidence: float) -> list[dict[str, Any]]:
-    """Give the images, the accuracy and its interval of each class that occurs."""
+    """Give the rows, the accuracy and its interval of each class that occurs."""
     return [
         {
             "class": number,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +17,10 @@ from numpy.typing import NDArray
 META = "meta.json"
 
 
-@dataclass(frozen=True)
-class SetScores:
-    """The outputs of `serving_default` for the N images of one set."""
+Outputs = Mapping[str, NDArray[Any]]
+"""The outputs of `serving_default` for the N rows of one set, by name."""
 
-    class_ids: NDArray[np.int64]  # (N,)
-    probabilities: NDArray[np.float32]  # (N, 10)
-    logits: NDArray[np.float32]  # (N, 10)
-    score: NDArray[np.float32]  # (N,)
-    in_distribution: NDArray[np.bool_]  # (N,)
-
-    def __len__(self) -> int:
-        return len(self.score)
-
-    def outputs(self) -> dict[str, NDArray[Any]]:
-        """Give the outputs by their names in the signature."""
-        return {name: getattr(self, name) for name in OUTPUTS}
-
-
-OUTPUTS = tuple(field.name for field in fields(SetScores))
+SCORE, IN_DISTRIBUTION = "score", "in_distribution"
 
 
 @dataclass(frozen=True)
@@ -43,7 +28,12 @@ class Scores:
     """All that one version answered."""
 
     version: int
-    sets: Mapping[str, SetScores]
+    sets: Mapping[str, Outputs]
+
+
+def rows_in(outputs: Outputs) -> int:
+    """Give the number of rows that the outputs are for."""
+    return len(next(iter(outputs.values()), ()))
 
 
 def save_scores(folder: Path, scores: Scores) -> None:
@@ -51,11 +41,11 @@ def save_scores(folder: Path, scores: Scores) -> None:
 
     The version's number is not written: the key of the scores is made of the release, whatever its number.
     """
-    for name, answered in scores.sets.items():
+    for name, outputs in scores.sets.items():
         (folder / name).mkdir()
-        for output, values in answered.outputs().items():
+        for output, values in outputs.items():
             np.save(folder / name / f"{output}.npy", values, allow_pickle=False)
-    meta = {"sets": {name: len(answered) for name, answered in scores.sets.items()}}
+    meta = {"sets": {name: rows_in(outputs) for name, outputs in scores.sets.items()}}
     (folder / META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
 
 
@@ -63,9 +53,7 @@ def load_scores(folder: Path, version: int) -> Scores:
     """Read what `save_scores` wrote of the release that has this version."""
     meta = json.loads((folder / META).read_text(encoding="utf-8"))
     sets = {
-        name: SetScores(
-            **{output: np.load(folder / name / f"{output}.npy", allow_pickle=False) for output in OUTPUTS}
-        )
+        name: {path.stem: np.load(path, allow_pickle=False) for path in sorted((folder / name).glob("*.npy"))}
         for name in meta["sets"]
     }
     return Scores(version, sets)

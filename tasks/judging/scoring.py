@@ -14,15 +14,16 @@ from numpy.typing import NDArray
 
 from settings.errors import Stopped, Surroundings
 from tasks.datasets.pixels import scale
-from tasks.judging.scores import OUTPUTS, Scores, SetScores
+from tasks.judging.scores import Outputs, Scores
 
 logger = logging.getLogger(__name__)
 
 IN_FLIGHT = 2  # one request is computed while the next one is packed and sent
 PROGRESS_SECONDS = 5.0
 
-Images = NDArray[np.uint8]
-Outputs = Mapping[str, NDArray[Any]]
+Rows = NDArray[Any]
+Promised = Mapping[str, Mapping[str, Any]]
+"""The outputs of `serving_default` as the manifest describes them, by name."""
 
 
 class Answer(Protocol):
@@ -37,94 +38,88 @@ class Answer(Protocol):
 class Predictor(Protocol):
     """The part of a channel's client that judging needs; called from several threads."""
 
-    def predict(self, imgs: NDArray[np.float32], signature: str = ...) -> Answer: ...
+    def predict(self, rows: NDArray[np.float32], signature: str = ...) -> Answer: ...
 
 
 def score_sets(
     client: Predictor,
-    sets: Mapping[str, Images],
+    sets: Mapping[str, Rows],
     *,
+    promised: Promised,
     version: int,
-    request_images: int,
+    request_rows: int,
     should_stop: Callable[[], bool],
 ) -> Scores:
-    """Give the endpoint's answers for the images uint8 (N, 28, 28) of each set.
+    """Give the endpoint's answers for the rows (N, ...) of each set, as they are stored.
 
-    Raises Surroundings when an answer is not from the expected version or not of the signature's shape,
-    Stopped when asked to stop.
+    Raises Surroundings when an answer is not from the expected version or not as `promised`, Stopped when
+    asked to stop.
     """
 
-    def ask(imgs: NDArray[np.float32]) -> SetScores:
-        return checked(client.predict(imgs), len(imgs), version)
+    def ask(rows: NDArray[np.float32]) -> Outputs:
+        return checked(client.predict(rows), len(rows), version, promised)
 
-    scored = {
-        name: _score_set(name, images, ask, request_images, should_stop) for name, images in sets.items()
-    }
+    scored = {name: _score_set(name, rows, ask, request_rows, should_stop) for name, rows in sets.items()}
     return Scores(version, scored)
 
 
 def _score_set(
     name: str,
-    images: Images,
-    ask: Callable[[NDArray[np.float32]], SetScores],
-    request_images: int,
+    rows: Rows,
+    ask: Callable[[NDArray[np.float32]], Outputs],
+    request_rows: int,
     should_stop: Callable[[], bool],
-) -> SetScores:
+) -> Outputs:
     started = said = time.monotonic()
-    parts: list[SetScores] = []
-    for part in _in_flight(images, ask, request_images, should_stop):
+    parts: list[Outputs] = []
+    for part in _in_flight(rows, ask, request_rows, should_stop):
         parts.append(part)
         if time.monotonic() - said > PROGRESS_SECONDS:
             said = time.monotonic()
-            done = min(len(parts) * request_images, len(images))
-            logger.info("%s: %s of %s images scored", name, f"{done:,}", f"{len(images):,}")
+            done = min(len(parts) * request_rows, len(rows))
+            logger.info("%s: %s of %s rows scored", name, f"{done:,}", f"{len(rows):,}")
     seconds = time.monotonic() - started
-    rate = len(images) / max(seconds, 1e-9)
-    logger.info(
-        "%s: %s images scored in %.1f s (%s images/s)", name, f"{len(images):,}", seconds, f"{rate:,.0f}"
-    )
-    return SetScores(
-        **{output: np.concatenate([getattr(part, output) for part in parts]) for output in OUTPUTS}
-    )
+    rate = len(rows) / max(seconds, 1e-9)
+    logger.info("%s: %s rows scored in %.1f s (%s rows/s)", name, f"{len(rows):,}", seconds, f"{rate:,.0f}")
+    return {output: np.concatenate([part[output] for part in parts]) for output in parts[0]}
 
 
 def _in_flight(
-    images: Images,
-    ask: Callable[[NDArray[np.float32]], SetScores],
-    request_images: int,
+    rows: Rows,
+    ask: Callable[[NDArray[np.float32]], Outputs],
+    request_rows: int,
     should_stop: Callable[[], bool],
-) -> Iterator[SetScores]:
-    """Give the answers in the order of the images, with a few requests under way."""
-    waiting: deque[Future[SetScores]] = deque()
+) -> Iterator[Outputs]:
+    """Give the answers in the order of the rows, with a few requests under way."""
+    waiting: deque[Future[Outputs]] = deque()
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         try:
-            for start in range(0, max(len(images), 1), request_images):
+            for start in range(0, max(len(rows), 1), request_rows):
                 if should_stop():
                     raise Stopped("stopped while the model was judged; nothing was promoted")
                 if len(waiting) == IN_FLIGHT:
                     yield waiting.popleft().result()
-                waiting.append(pool.submit(ask, scale(images[start : start + request_images])))
+                waiting.append(pool.submit(ask, scale(rows[start : start + request_rows])))
             while waiting:
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def checked(answer: Answer, images: int, version: int) -> SetScores:
-    """Give the answer as arrays; Surroundings where it is not what was asked for."""
+def checked(answer: Answer, rows: int, version: int, promised: Promised) -> Outputs:
+    """Give the promised outputs of an answer; Surroundings where it is not what was asked for."""
     if answer.version != version:
         raise Surroundings(
             f"version: the endpoint answered with version {answer.version}, and version {version} is to be "
             "judged; another server holds its address: stop it (make stop) and deliver again"
         )
-    shapes = {"class_ids": (images,), "score": (images,), "in_distribution": (images,)}
-    for name in OUTPUTS:
+    for name, tensor in promised.items():
         values = answer.outputs.get(name)
-        wanted = shapes.get(name, (images, 10))
+        wanted = (rows, *tensor["shape"][1:])
         if values is None or values.shape != wanted:
             found = "no such output" if values is None else f"shape {values.shape}"
             raise Surroundings(
                 f"the endpoint's answer has {found} for {name!r} where {wanted} was expected; "
                 "is it a server of this project?"
             )
-    return SetScores(**{name: answer.outputs[name] for name in OUTPUTS})
+    return {name: answer.outputs[name] for name in promised}

@@ -1,19 +1,19 @@
-"""The sets of images that a verdict is on, by name: the test images first, then the outliers."""
+"""The sets of rows that a verdict is on, by name: the test rows first, then the outliers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from tasks.datasets.selection import tested_images
+from tasks.datasets.selection import tested_rows
 
-TEST = "test"  # the name of the in-distribution test images among the sets
+TEST = "test"  # the name of the in-distribution test rows among the sets
 
 
-def load_sets(dataset: Path, outliers: Mapping[str, Path], *, limit: int) -> dict[str, NDArray[np.uint8]]:
-    """Give the images (N, 28, 28) of every set by name, the first `limit` (0: all), the test images first."""
+def load_sets(dataset: Path, outliers: Mapping[str, Path], *, limit: int) -> dict[str, NDArray[Any]]:
+    """Give the rows (N, ...) of every set by name, the first `limit` (0: all), the test rows first."""
     folders = {TEST: dataset} | dict(outliers)
-    return {name: tested_images(folder, limit=limit).images for name, folder in folders.items()}
+    return {name: tested_rows(folder, limit=limit).images for name, folder in folders.items()}

@@ -14,6 +14,8 @@ from tasks.judging.case import Case
 from tasks.judging.gates import Gate
 from tasks.judging.measurement import Measurement, measure
 from tasks.judging.measures import judged_against
+from tasks.judging.rules import RULES
+from tasks.judging.scores import SCORE
 
 if TYPE_CHECKING:
     from settings.hyperparameters import JudgingSettings
@@ -48,13 +50,12 @@ class Verdict:
 
     def statistics(self) -> dict[str, float]:
         """Give what candidates are compared by; nothing where answers were not finite."""
-        if "detectors" not in self.content:
+        if "accuracy" not in self.content:
             return {}
-        primary = next(n for n, facts in self.content["sets"].items() if facts["role"] == PRIMARY)
-        return {
-            "accuracy": self.content["accuracy"]["value"],
-            "auroc": self.content["detectors"][primary][measures.CONCEPT]["auroc"]["value"],
-        }
+        found = {"accuracy": self.content["accuracy"]["value"]}
+        if primary := self.content["primary"]["set"]:
+            found["auroc"] = self.content["detectors"][primary][measures.CONCEPT]["auroc"]["value"]
+        return found
 
     def message(self) -> str:
         """Give one line: each failed gate, measured against required; else how many passed, and were off."""
@@ -73,17 +74,18 @@ def judge(
     *,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Verdict:
-    """Measure a case, hold it against the gates, and write verdict.json and its images into the folder."""
+    """Measure a case, hold it against the gates, and write verdict.json and its rows into the folder."""
     finite = gates.finite(case.candidate.sets)
     if finite.failed:
-        content = {"release": dict(case.release), "threshold": case.threshold, "compared": []}
+        content: dict[str, Any] = {"release": dict(case.release), "threshold": case.threshold, "compared": []}
         return _write(folder, case, (finite,), content)
     measured = measure(case, settings, should_stop)
-    rows = (
-        pictures.worst_mistakes(case.sets[case.test], case.test_labels, case.answered),
-        pictures.highest_digits(case.sets[case.test], case.test_labels, case.answered),
-        pictures.lowest_outliers(case.sets[case.primary], case.candidate.sets[case.primary]),
-    )
+    rows = [pictures.worst_mistakes(case.sets[case.test], case.test_labels, case.answered)]
+    if case.scores_rows:
+        rows += [
+            pictures.strangest(case.sets[case.test], case.test_labels, case.answered),
+            pictures.lowest_outliers(case.sets[case.primary], case.candidate.sets[case.primary]),
+        ]
     for row in rows:
         row.save(folder)
     pictured = {row.name: row.facts for row in rows}
@@ -94,7 +96,7 @@ def judge(
 def _write(folder: Path, case: Case, decided: tuple[Gate, ...], figures: Mapping[str, Any]) -> Verdict:
     """Write verdict.json, and give the verdict."""
     content = {
-        "primary": {"set": case.primary, "wanted": case.wanted},
+        "primary": {"set": case.primary, "wanted": case.wanted, "made": case.primary_is_made},
         "passed": Verdict(decided, {}).passed,
         "counts": gates.counts(decided),
         "gates": [gate.as_json() for gate in decided],
@@ -109,26 +111,7 @@ def _write(folder: Path, case: Case, decided: tuple[Gate, ...], figures: Mapping
 
 def decide(case: Case, measured: Measurement, settings: JudgingSettings) -> tuple[Gate, ...]:
     """Give every gate but the first, in the order of the table."""
-    aurocs = {
-        name: detectors[measures.CONCEPT].estimate("auroc", settings.confidence)
-        for name, detectors in measured.separations.items()
-    }
-    return (
-        gates.leak(measured.leaked, len(case.test_labels)),
-        gates.accuracy(measured.accuracy, settings.min_accuracy),
-        gates.auroc(aurocs, case.primary, settings.min_auroc, settings.auroc_bounds),
-        gates.trivial_detectors(measured.advantages, on=settings.trivial_detectors),
-        gates.flagged_share(
-            measured.flagged[case.test],
-            settings.false_positive_rate,
-            settings.min_flagged_ratio,
-            settings.max_flagged_ratio,
-        ),
-        gates.endpoint_parity(measured.endpoint, settings.parity_rtol),
-        gates.litert_parity(measured.litert, settings.parity_rtol),
-        gates.champion(measured.comparisons, on=settings.champion),
-        gates.latency(case.latency, case.machine, settings.max_latency_ms),
-    )
+    return tuple(rule.decide(case, measured, settings) for rule in RULES)
 
 
 def load_verdict(folder: Path) -> Verdict:
@@ -146,13 +129,14 @@ def _figures(case: Case, measured: Measurement, settings: JudgingSettings) -> di
         "sets": {
             name: {
                 "role": roles.get(name, "outliers"),
-                "images": len(images),
-                "flagged": asdict(measured.flagged[name]),
+                "images": len(rows),
+                **({"flagged": asdict(measured.flagged[name])} if name in measured.flagged else {}),
             }
-            for name, images in case.sets.items()
+            for name, rows in case.sets.items()
         },
         "accuracy": asdict(measured.accuracy),
         "classes": measures.per_class(measured.confusion, settings.confidence),
+        "class_names": list(case.classes),
         "confusion": measured.confusion.tolist(),
         "detectors": measured.separations_json(settings.confidence),
         "compared": [each.as_json() for each in measured.comparisons],
@@ -163,7 +147,13 @@ def _figures(case: Case, measured: Measurement, settings: JudgingSettings) -> di
             "rounds": settings.bootstrap_rounds,
             "seed": settings.seed,
         },
-        "histograms": measures.histograms(
-            {name: case.candidate.sets[name].score for name in case.sets}, case.threshold
-        ),
+        **_spread(case),
     }
+
+
+def _spread(case: Case) -> dict[str, Any]:
+    """Give how the scores of each set spread, where the model gives some."""
+    if case.threshold is None or not case.scores_rows:
+        return {}
+    scores = {name: case.candidate.sets[name][SCORE] for name in case.sets}
+    return {"histograms": measures.histograms(scores, case.threshold)}

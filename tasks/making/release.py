@@ -1,4 +1,4 @@
-"""The release: both networks, the threshold that held-out images set, and what it was made from."""
+"""The release: all networks, the threshold that held-out rows set, and what it was made from."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.datasets.selection import held_out_images
+from tasks.datasets.selection import held_out_rows
 from tasks.release.facts import facts
 
 if TYPE_CHECKING:
-    from settings.hyperparameters import ConceptSettings, DataSettings, JudgingSettings
+    from settings.hyperparameters import DataSettings, JudgingSettings
+    from settings.model import Description, Model, Training
     from tasks.store.artifacts import Artifact
     from tasks.store.store import Store
 
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 def make_release(
     folder: Path,
     store: Store,
+    model: Model,
     dataset: Artifact,
-    classifier: Artifact,
-    concept: Artifact,
+    description: Description,
+    networks: Mapping[str, Artifact],
+    settings: Mapping[str, Training],
     data: DataSettings,
-    concept_settings: ConceptSettings,
     judging: JudgingSettings,
     *,
     parts: Mapping[str, str],
@@ -31,23 +33,23 @@ def make_release(
     """Write a release into `folder`; `parts` are those of its key, `image` is what makes it (facts.py)."""
     from tasks.release.export import export
 
-    networks = {"classifier": classifier, "concept": concept}
     records = {name: store.record(network) for name, network in networks.items()}
+    of_all = {part: value for record in records.values() for part, value in record.parts.items()}
     export(
         folder,
-        classifier=store.folder(classifier),
-        concept=store.folder(concept),
-        held_out=held_out_images(store.folder(dataset), held_out=data.held_out, limit=data.limit),
+        model,
+        description,
+        networks={name: store.folder(network) for name, network in networks.items()},
+        settings=settings,
+        held_out=held_out_rows(store.folder(dataset), held_out=data.held_out, limit=data.limit),
         false_positive_rate=judging.false_positive_rate,
-        activation=concept_settings.activation,
-        score_form=concept_settings.score,
         facts=facts(
             dataset=dataset.kind.partition("/")[2],
             dataset_digest=dataset.digest,
             quarantined=store.record(dataset).notes.get("quarantined", []),
             networks={name: network.digest for name, network in networks.items()},
             precision={name: record.notes["precision"] for name, record in records.items()},
-            parts={**records["classifier"].parts, **records["concept"].parts, **parts},
+            parts={**of_all, **parts},
             image=image,
         ),
     )

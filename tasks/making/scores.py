@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,13 @@ from tasks.channels.wanted import wanted
 from tasks.judging.scores import save_scores
 from tasks.judging.scoring import score_sets
 from tasks.judging.sets import load_sets
+from tasks.release.promise import DEFAULT
+from tasks.release.reader import Release
 
 if TYPE_CHECKING:
-    from settings.hyperparameters import DataSettings, JudgingSettings, ServingSettings
+    from settings.hyperparameters import ServingSettings
     from tasks.channels.backend import Backend
-    from tasks.store.artifacts import Artifact
+    from tasks.question import Question
     from tasks.store.store import Store
 
 
@@ -23,24 +25,22 @@ def make_scores(
     folder: Path,
     store: Store,
     backend: Backend,
+    question: Question,
     version: int,
-    dataset: Artifact,
-    sets: Mapping[str, Artifact],
-    data: DataSettings,
-    judging: JudgingSettings,
-    serving: ServingSettings,
+    released: Path,
     *,
     should_stop: Callable[[], bool],
 ) -> None:
-    """Write the answers of a version for the test images and all outlier sets into `folder`."""
-    outliers = {name: store.folder(artifact) for name, artifact in sets.items()}
-    images = load_sets(store.folder(dataset), outliers, limit=data.limit)
-    with staged(backend, version, serving, should_stop) as client:
+    """Write what a version, which stands in the folder `released`, answers for all sets into `folder`."""
+    outliers = {name: store.folder(artifact) for name, artifact in question.sets.items()}
+    sets = load_sets(store.folder(question.dataset), outliers, limit=question.data.limit)
+    with staged(backend, version, question.serving, should_stop) as client:
         answered = score_sets(
             client,
-            images,
+            sets,
+            promised=Release(released).signatures[DEFAULT]["outputs"],
             version=version,
-            request_images=judging.request_images,
+            request_rows=question.judging.request_images,
             should_stop=should_stop,
         )
     save_scores(folder, answered)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,12 @@ from tasks.judging.scores import Scores
 from tasks.judging.sets import TEST, load_sets
 from tasks.judging.verdict import judge
 from tasks.making.scores import staged
+from tasks.release.promise import DEFAULT
 from tasks.release.reader import Release
 
 if TYPE_CHECKING:
-    from settings.hyperparameters import DataSettings, JudgingSettings, ServingSettings
     from tasks.channels.backend import Backend
-    from tasks.release.champions import Rival
-    from tasks.store.artifacts import Artifact
+    from tasks.question import Question
     from tasks.store.store import Store
 
 Scored = Callable[[int, str], Scores]
@@ -30,16 +29,8 @@ def make_verdict(
     folder: Path,
     store: Store,
     backend: Backend,
+    question: Question,
     released: Path,
-    version: int,
-    release: Artifact,
-    rivals: Sequence[Rival],
-    dataset: Artifact,
-    sets: Mapping[str, Artifact],
-    primary: str,
-    data: DataSettings,
-    judging: JudgingSettings,
-    serving: ServingSettings,
     *,
     scored: Scored,
     machine: str,
@@ -48,23 +39,26 @@ def make_verdict(
     """Write the verdict on a version, which stands in the folder `released`, into `folder`."""
     described = Release(released)
     described.verify()
-    outliers = {name: store.folder(artifact) for name, artifact in sets.items()}
-    images = load_sets(store.folder(dataset), outliers, limit=data.limit)
-    candidate = scored(version, release.digest)
-    with staged(backend, version, serving, should_stop) as client:
-        latency = measure_latency(client, images[TEST], version=version, should_stop=should_stop)
+    outliers = {name: store.folder(artifact) for name, artifact in question.sets.items()}
+    sets = load_sets(store.folder(question.dataset), outliers, limit=question.data.limit)
+    candidate = scored(question.version, question.release.digest)
+    with staged(backend, question.version, question.serving, should_stop) as client:
+        latency = measure_latency(
+            client,
+            sets[TEST],
+            promised=described.signatures[DEFAULT]["outputs"],
+            version=question.version,
+            should_stop=should_stop,
+        )
+    rivals = [comparison.Rival(scored(one.version, one.digest), one.roles) for one in question.rivals]
     case = make_case(
         described,
+        question,
         candidate=candidate,
-        rivals=[comparison.Rival(scored(rival.version, rival.digest), rival.roles) for rival in rivals],
-        digest=release.digest,
-        dataset=store.folder(dataset),
-        sets=images,
-        primary=primary,
-        wanted=data.outliers[0],
-        held_out=data.held_out,
-        limit=data.limit,
+        rivals=rivals,
+        dataset=store.folder(question.dataset),
+        sets=sets,
         latency=latency,
         machine=machine,
     )
-    judge(folder, case, judging, should_stop=should_stop)
+    judge(folder, case, question.judging, should_stop=should_stop)

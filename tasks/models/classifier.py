@@ -1,88 +1,73 @@
-"""The training of the classifier: 784-256-64-10, softmax cross-entropy."""
+"""The built-in classifier: three dense layers, 784-256-64-10 for MNIST, softmax cross-entropy."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from tasks.models import hardware
 from tasks.models.augmentation import shift
-from tasks.models.checkpoints import write_arrays
-from tasks.models.dense import Layer, Stack, flat
-from tasks.models.loop import train
-from tasks.models.networks import CLASSIFIER_ACTIVATIONS
-from tasks.store.files import write_bytes
+from tasks.models.dense import Layer, Stack, flat, forward
+from tasks.models.trainable import Array, Trainable, Values
 
 if TYPE_CHECKING:
     from settings.hyperparameters import ClassifierSettings
+    from settings.model import Description
 
-CLASSES = 10
+ACTIVATIONS = ("relu", "relu", "linear")
 
 
-def train_classifier(
-    folder: Path,
-    images: npt.NDArray[np.uint8],
-    labels: npt.NDArray[np.uint8],
-    *,
-    settings: ClassifierSettings,
-    checkpoints: Path,
-    should_stop: Callable[[], bool],
-) -> dict[str, str]:
-    """Trains on images (N, 28, 28) with labels (N,) and writes weights.npz and curve.csv into `folder`.
+class DenseClassifier(Trainable):
+    """Gives logits (N, classes) of rows of any shape; its gradients are written out (dense.py)."""
 
-    Gives notes of the making: the `precision` that the setting became on this machine. Raises Stopped and
-    Diverged as loop.train does.
-    """
-    hardware.configure_threads()
-    products = hardware.choose_products(settings.precision)
-    network = classifier_network(settings, products)
-    data = (flat(images, products), tf.constant(labels.astype(np.int32)))
+    def __init__(self, settings: ClassifierSettings, description: Description) -> None:
+        self.precision = hardware.choose_products(settings.precision)
+        self._shape = description.shape
+        self._shift = settings.shift
+        sizes = (description.size, settings.hidden_1, settings.hidden_2, len(description.classes))
+        self._stack = Stack(
+            tuple(map(Layer, sizes, sizes[1:], ACTIVATIONS)),
+            partial(smoothed_cross_entropy, smoothing=settings.label_smoothing),
+            self.precision,
+        )
+        super().__init__(self._stack.initial_parts(settings.initial_weights, settings.seed))
 
-    def gradients(
-        parts: Mapping[str, tf.Tensor], batch: Sequence[tf.Tensor], key: tf.Tensor
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def tensors(self, rows: Array, labels: Array | None) -> tuple[tf.Tensor, ...]:
+        """Give the rows as values in 0..1 of the type of the products, (N, values), and the labels (N,)."""
+        _, known = super().tensors(rows[:0], labels)
+        return flat(rows, self.precision), known
+
+    def loss_and_gradients(
+        self, values: Values, batch: Sequence[tf.Tensor], key: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Give the mean loss () of a batch and its gradient by each part."""
         clean, target = batch
-        seen = shift(clean, settings.shift, key) if settings.shift else clean
-        return network.loss_and_gradients(parts, seen, target)
+        seen = shift(clean, self._shape, self._shift, key) if self._shift else clean
+        return *self._stack.loss_and_gradients(values, seen, target), {}
 
-    trained = train(
-        "classifier",
-        gradients,
-        network.initial_parts(settings.initial_weights, settings.seed),
-        data,
-        settings=settings,
-        precision=products,
-        checkpoints=checkpoints,
-        should_stop=should_stop,
-    )
-    write_arrays(folder / "weights.npz", network.weights(trained.parts))
-    write_bytes(folder / "curve.csv", trained.curve(settings.display_steps).encode())
-    return {"precision": products}
+    def weights(self, values: Values) -> dict[str, Array]:
+        """Give the whole kernels and biases of the layers, `kernel_1`, `bias_1` and so on."""
+        return self._stack.weights(values)
+
+    def forward(self, values: Values, rows: tf.Tensor) -> tf.Tensor:
+        """Give the logits (N, classes) of rows float32 (N, ...)."""
+        return forward(values, rows, ACTIVATIONS)
 
 
-def classifier_network(settings: ClassifierSettings, products: hardware.Products) -> Stack:
-    """The network that the settings describe."""
-    sizes = (784, settings.hidden_1, settings.hidden_2, CLASSES)
-    layers = map(Layer, sizes, sizes[1:], CLASSIFIER_ACTIVATIONS)
-    return Stack(tuple(layers), partial(cross_entropy, smoothing=settings.label_smoothing), products)
-
-
-def cross_entropy(
+def smoothed_cross_entropy(
     outputs: Sequence[tf.Tensor], target: tf.Tensor, smoothing: float
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """The softmax cross-entropy of logits (B, 10) with labels (B,), and its gradient by the logits.
+    """The softmax cross-entropy of logits (B, C) with labels (B,), and its gradient by the logits.
 
     A share of `smoothing` of each label is spread over all classes (Szegedy et al. 2016).
     """
     (logits,) = outputs
+    classes = logits.shape[1]
     labels = tf.one_hot(
-        target, CLASSES, on_value=1 - smoothing + smoothing / CLASSES, off_value=smoothing / CLASSES
+        target, classes, on_value=1 - smoothing + smoothing / classes, off_value=smoothing / classes
     )
     losses, gradient = tf.raw_ops.SoftmaxCrossEntropyWithLogits(
         features=tf.cast(logits, tf.float32), labels=labels

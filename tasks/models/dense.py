@@ -138,9 +138,26 @@ def initial_weights(shapes: Sequence[tuple[int, int]], form: InitialWeights, see
     return weights
 
 
-def flat(images: npt.NDArray[np.uint8], products: Products) -> tf.Tensor:
-    """Images (N, 28, 28) as rows of pixels in 0..1, (N, 784), of the type of the products."""
-    return tf.cast(tf.constant(scale(images.reshape(len(images), -1))), products)
+def flat(rows: npt.NDArray[Any], products: Products) -> tf.Tensor:
+    """Rows (N, ...) as they are stored as values, (N, values), of the type of the products."""
+    return tf.cast(tf.constant(scale(rows.reshape(len(rows), -1))), products)
+
+
+def forward(weights: Mapping[str, Any], rows: tf.Tensor, activations: Sequence[str]) -> tf.Tensor:
+    """What dense layers give for rows float32 (N, ...), (N, units): as it is exported, in float32.
+
+    `weights` are named by their layer, counted from 1 at the input: `kernel_1` (inputs, units), `bias_1`
+    (units,), `kernel_2`, `bias_2` and so on.
+    """
+    values = tf.reshape(rows, (-1, weights["kernel_1"].shape[0]))
+    for layer, activation in enumerate(activations, start=1):
+        values = _FORWARD[activation](
+            tf.matmul(values, weights[f"kernel_{layer}"]) + weights[f"bias_{layer}"]
+        )
+    return values
+
+
+_FORWARD: dict[str, Any] = {"relu": tf.nn.relu, "sigmoid": tf.nn.sigmoid, "linear": tf.identity}
 
 
 _ACTIVATIONS: dict[str, Any] = {"relu": tf.nn.relu, "sigmoid": tf.nn.sigmoid, "linear": lambda value: value}

@@ -62,11 +62,11 @@ def cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
     return max(1, allowed)
 
 
-def configure_threads() -> None:
+def configure_threads(*, side_by_side: bool) -> None:
     """Gives TensorFlow two threads between operations and shares the cores among them.
 
-    The training loop has two chains of operations side by side, and two threads within one operation gain
-    less. TensorFlow takes this only before its first use in the process, so whatever used it earlier has
+    Where a step has two chains of operations `side_by_side`, two threads within one operation gain less;
+    else each operation has all cores. TensorFlow takes this only before its first use in the process, so whatever used it earlier has
     decided, at the price of speed alone; what uses it later (the export, a parity check) is too short to
     lose by it.
     """
@@ -76,6 +76,7 @@ def configure_threads() -> None:
     with _configuring:
         try:
             tf.config.threading.set_inter_op_parallelism_threads(min(2, available))
-            tf.config.threading.set_intra_op_parallelism_threads(max(1, available // 2))
+            within = max(1, available // 2) if side_by_side else available
+            tf.config.threading.set_intra_op_parallelism_threads(within)
         except RuntimeError:
             logger.debug("TensorFlow runs already: its threads stay as they are")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +19,11 @@ import tensorflow as tf
 
 from settings.errors import Stopped, WrongInput
 from tasks.models.checkpoints import load_checkpoint, save_checkpoint
-from tasks.models.hardware import Products
-from tasks.models.schedule import Order, Schedule, learning_rates
+from tasks.models.schedule import Order, learning_rates
+from tasks.models.trainable import Trainable
+
+if TYPE_CHECKING:
+    from settings.model import Training
 
 logger = logging.getLogger(__name__)
 
@@ -38,42 +41,11 @@ class Diverged(WrongInput):
     """The loss is not a finite number any more."""
 
 
-class LoopSettings(Protocol):
-    """The settings that both networks share."""
-
-    @property
-    def steps(self) -> int: ...
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def learning_rate(self) -> float: ...
-    @property
-    def schedule(self) -> Schedule: ...
-    @property
-    def display_steps(self) -> int: ...
-    @property
-    def checkpoint_seconds(self) -> float: ...
-    @property
-    def seed(self) -> int: ...
-
-
-class Gradients(Protocol):
-    """What the loop needs to know of a network."""
-
-    def __call__(
-        self, parts: Mapping[str, tf.Tensor], batch: Sequence[tf.Tensor], key: tf.Tensor
-    ) -> tuple[tf.Tensor, Mapping[str, tf.Tensor]]:
-        """The mean loss () of a batch and its gradient by each part, float32.
-
-        `key`, int32 (2,), is another one in each step, and decides what the step draws at random.
-        """
-
-
 @dataclass(frozen=True)
 class Trained:
     """What a training gives."""
 
-    parts: dict[str, Array]
+    values: dict[str, npt.NDArray[Any]]  # the trained variables, and the state
     losses: Array  # (steps,)
     rates: npt.NDArray[np.float64]  # (steps,)
 
@@ -88,20 +60,18 @@ class Trained:
 
 def train(
     name: str,
-    gradients: Gradients,
-    parts: Mapping[str, Array],
+    network: Trainable,
     data: Sequence[tf.Tensor],
     *,
-    settings: LoopSettings,
-    precision: Products,
+    settings: Training,
     checkpoints: Path,
     should_stop: Callable[[], bool],
 ) -> Trained:
-    """Trains the parts of a network, by their names, on the tensors of `data`, each with one row per image.
+    """Trains a network on the tensors of `data`, which it made of the rows, each with one entry per row.
 
-    Goes on from the checkpoint in `checkpoints`, where there is one with products of this `precision`: what
-    was trained on another kind of processor does not fit. Raises Stopped after the call in which
-    `should_stop` came true, with all that was done kept; raises Diverged when the loss is not finite.
+    Goes on from the checkpoint in `checkpoints`, where there is one with products of the same type: what was
+    trained on another kind of processor does not fit. Raises Stopped after the call in which `should_stop`
+    came true, with all that was done kept; raises Diverged when the loss is not finite.
     """
     steps, batch_size = settings.steps, settings.batch_size
     order = Order(len(data[0]), batch_size, settings.seed)
@@ -109,25 +79,25 @@ def train(
     adam_rates = (rates * _bias_correction(steps)).astype(np.float32)
 
     state: dict[str, npt.NDArray[Any]] = {
-        "precision": np.array(precision),
+        "precision": np.array(network.precision),
         "step": np.array(0),
         "losses": np.zeros(steps, np.float32),
     }
-    for part, values in parts.items():
+    for part, values in network.variables.items():
         state |= {part: values, f"{part}/m": np.zeros_like(values), f"{part}/v": np.zeros_like(values)}
-    state = load_checkpoint(checkpoints, state) or state
+    state = load_checkpoint(checkpoints, state | network.state) or state | network.state
     kind, step, losses = state.pop("precision"), int(state.pop("step")), state.pop("losses")
     if step:
         logger.info("%s: goes on from step %s of %s", name, f"{step:,}", f"{steps:,}")
 
     variables = {part: tf.Variable(values) for part, values in state.items()}
-    run = _compile(gradients, tuple(parts), variables, data, settings.seed)
+    run = _compile(network, variables, data, settings.seed)
 
     def keep() -> None:
         values = {part: variable.numpy() for part, variable in variables.items()}
         save_checkpoint(checkpoints, {"precision": kind, "step": np.array(step), "losses": losses, **values})
 
-    logger.info("%s: %s steps of %s out of %s images", name, f"{steps:,}", batch_size, f"{len(data[0]):,}")
+    logger.info("%s: %s steps of %s out of %s rows", name, f"{steps:,}", batch_size, f"{len(data[0]):,}")
     run(step, order.batches(step, 0), adam_rates[:0])  # compiles
     progress = _Progress(name, settings, step)
     kept, count = time.monotonic(), 1  # large layers and batches make even a few steps long
@@ -149,31 +119,28 @@ def train(
         # The first calls are too short to be measured well; the length at most triples from one to the next.
         count = max(1, min(3 * count, int(CALL_SECONDS * count / max(seconds, 1e-6))))
 
-    trained = {part: variables[part].numpy() for part in parts}
+    trained = {part: variables[part].numpy() for part in (*network.variables, *network.state)}
     if not all(np.isfinite(values).all() for values in trained.values()):
         raise Diverged(_advice(name, steps, float(losses[-1]), rates[-1], "weights that are not finite"))
     return Trained(trained, losses, rates)
 
 
 def _compile(
-    gradients: Gradients,
-    parts: tuple[str, ...],
-    variables: Mapping[str, tf.Variable],
-    data: Sequence[tf.Tensor],
-    seed: int,
+    network: Trainable, variables: Mapping[str, tf.Variable], data: Sequence[tf.Tensor], seed: int
 ) -> Callable[[Any, Any, Any], tf.Tensor]:
     """A compiled function that takes S steps and gives their losses (S,).
 
-    Its arguments: how many steps there were before, the images of each batch (S, B), Adam's rates (S,).
+    Its arguments: how many steps there were before, the rows of each batch (S, B), Adam's rates (S,).
     """
+    trained, kept = tuple(network.variables), tuple(network.state)
 
     def run(before: tf.Tensor, batches: tf.Tensor, rates: tf.Tensor) -> tf.Tensor:
         losses = tf.TensorArray(tf.float32, tf.shape(rates)[0], element_shape=())
         for step in tf.range(tf.shape(rates)[0]):
             batch = [tf.gather(rows, batches[step]) for rows in data]
-            values = {part: variables[part].read_value() for part in parts}
-            loss, slopes = gradients(values, batch, tf.stack([seed, before + step]))
-            for part in parts:
+            values = {part: variables[part].read_value() for part in (*trained, *kept)}
+            loss, slopes, state = network.loss_and_gradients(values, batch, tf.stack([seed, before + step]))
+            for part in trained:
                 # The correction of Adam's moments for their start is in the rate already.
                 tf.raw_ops.ResourceApplyAdam(
                     var=variables[part].handle,
@@ -187,6 +154,9 @@ def _compile(
                     epsilon=EPSILON,
                     grad=slopes[part],
                 )
+            for part in kept:
+                if part in state:
+                    variables[part].assign(state[part])
             losses = losses.write(step, loss)
         return losses.stack()
 
@@ -207,9 +177,9 @@ def _bias_correction(steps: int) -> npt.NDArray[np.float64]:
 
 
 class _Progress:
-    """The lines of progress: loss, rate, images per second and the time left."""
+    """The lines of progress: loss, rate, rows per second and the time left."""
 
-    def __init__(self, name: str, settings: LoopSettings, step: int) -> None:
+    def __init__(self, name: str, settings: Training, step: int) -> None:
         self._name = name
         self._settings = settings
         self._step = step
@@ -226,7 +196,7 @@ class _Progress:
         self._step, self._time = step, now
         for end in passed:
             logger.info(
-                "%s: step %s of %s, loss %.5f, learning rate %.2e, %s images/s, %.0f s left",
+                "%s: step %s of %s, loss %.5f, learning rate %.2e, %s rows/s, %.0f s left",
                 self._name,
                 f"{end:,}",
                 f"{steps:,}",

@@ -1,4 +1,4 @@
-"""The learning rate of each step, and which images each step takes."""
+"""The learning rate of each step, and which rows each step takes."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ def learning_rates(schedule: Schedule, highest: float, steps: int) -> npt.NDArra
 
 
 class Order:
-    """The endless row of shuffled images that the steps take their batches from.
+    """The endless row of shuffled rows that the steps take their batches from.
 
-    Each epoch is a permutation of all images, drawn from the seed and the number of the epoch alone; a
-    batch may reach from one into the next, so no image is left out.
+    Each epoch is a permutation of all rows, drawn from the seed and the number of the epoch alone; a
+    batch may reach from one into the next, so no row is left out.
     """
 
-    def __init__(self, images: int, batch_size: int, seed: int) -> None:
-        self._images = images
+    def __init__(self, rows: int, batch_size: int, seed: int) -> None:
+        self._rows = rows
         self._batch_size = batch_size
         self._seed = seed
 
     def batches(self, first: int, count: int) -> npt.NDArray[np.int32]:
-        """The images of steps `first` to `first + count - 1`, counted from 0: indices (count, batch size)."""
+        """The rows of steps `first` to `first + count - 1`, counted from 0: indices (count, batch size)."""
         if not count:
             return np.empty((0, self._batch_size), np.int32)
         start, end = first * self._batch_size, (first + count) * self._batch_size
-        epochs = range(start // self._images, -(-end // self._images))
+        epochs = range(start // self._rows, -(-end // self._rows))
         row = np.concatenate([self._epoch(epoch) for epoch in epochs])
-        offset = epochs.start * self._images
+        offset = epochs.start * self._rows
         return row[start - offset : end - offset].reshape(count, self._batch_size)
 
     def _epoch(self, epoch: int) -> npt.NDArray[np.int32]:
         generator = np.random.default_rng([self._seed, 1, epoch])
-        return generator.permutation(self._images).astype(np.int32)
+        return generator.permutation(self._rows).astype(np.int32)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from tasks.release.contract import SIGNATURES
+from tasks.release.contract import Signature
 from tasks.release.history import Event, taken_back
 
 PRODUCTION, BEST = "production", "best"
@@ -35,21 +35,20 @@ def champion_among(rivals: Sequence[Rival]) -> int | None:
     return next((rival.version for rival in served), None)
 
 
-def compared_on(test: str, outliers: str, limit: int) -> dict[str, str]:
+def compared_on(signatures: Mapping[str, Signature], test: str, outliers: str, limit: int) -> dict[str, str]:
     """Give what a statistic has to be measured on to be comparable, as a digest by its name.
 
-    That is the contract of the releases, the test images, and for the AUROC the primary outlier set too;
-    `test` and `outliers` are the digests of the datasets, `limit` how many images of each are used (0: all).
+    That is the contract of the releases, their `signatures`, the test rows, and for the AUROC the primary
+    outlier set too; `test` and `outliers` are the digests of the datasets (empty: the model gives no score),
+    `limit` how many rows of each are used (0: all).
     """
     contract = [
         (name, tensor, each.dtype, each.shape)
-        for name, signature in SIGNATURES.items()
+        for name, signature in signatures.items()
         for tensor, each in (signature.inputs | signature.outputs).items()
     ]
-    return {
-        "accuracy": _digest(contract, test, limit),
-        "auroc": _digest(contract, test, limit, outliers),
-    }
+    on = {"accuracy": _digest(contract, test, limit)}
+    return on | {"auroc": _digest(contract, test, limit, outliers)} if outliers else on
 
 
 def rivals(

@@ -12,12 +12,13 @@ MANIFEST = "assets.extra/manifest.json"
 TFLITE = "assets.extra/model.tflite"
 GOLDEN = "assets.extra/golden.npz"
 CLASSIFIER_ALONE = "assets.extra/model"
-CONCEPT_ALONE = "assets.extra/concept"
+ALONE = "assets.extra"  # the folder of an autoencoder alone is in it, by its name
+GOLDEN_ROWS = "imgs"  # the name of the rows in the file of the golden answers
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input or output; -1 in the shape is N, the number of images, which may be 0."""
+    """One input or output; -1 in the shape is N, the number of rows, which may be 0."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -45,39 +46,6 @@ class Signature:
             "inputs": {name: tensor.describe() for name, tensor in self.inputs.items()},
             "outputs": {name: tensor.describe() for name, tensor in self.outputs.items()},
         }
-
-
-_IMAGES = Tensor(
-    "float32",
-    (-1, 28, 28),
-    "greyscale images, bright ink on a dark ground, pixels scaled to 0..1 (0..255 divided by 255)",
-    (0.0, 1.0),
-)
-_CLASS_IDS = Tensor("int64", (-1,), "the most probable class")
-_PROBABILITIES = Tensor("float32", (-1, 10), "probability of each class; they sum to 1", (0.0, 1.0))
-_LOGITS = Tensor("float32", (-1, 10), "the logits behind the probabilities")
-_ERROR = Tensor("float32", (-1,), "mean squared error of reconstruction by the concept")
-
-SIGNATURES = {
-    "serving_default": Signature(
-        inputs={"imgs": _IMAGES},
-        outputs={
-            "class_ids": _CLASS_IDS,
-            "probabilities": _PROBABILITIES,
-            "logits": _LOGITS,
-            "score": Tensor("float32", (-1,), "how far the image is from the data; higher is further"),
-            "in_distribution": Tensor("bool", (-1,), "whether the score is at most the threshold"),
-        },
-    ),
-    "infer": Signature(inputs={"X": _IMAGES}, outputs={"reconstructed": _ERROR}),
-    "reconstruct": Signature(
-        inputs={"X": _IMAGES},
-        outputs={
-            "images": Tensor("float32", (-1, 28, 28), "what the concept makes of the images", (0.0, 1.0))
-        },
-    ),
-}
-"""The signatures of a release, in the SavedModel and in the LiteRT file alike."""
 
 
 def describe(signatures: dict[str, Signature]) -> dict[str, Any]:

@@ -1,87 +1,123 @@
-"""Makes a release of the two trained networks: SavedModel, LiteRT file, golden answers and manifest."""
+"""Makes a release of the trained networks: SavedModel, LiteRT file, golden answers and manifest."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from settings.errors import WrongInput
 from tasks.datasets.pixels import scale
-from tasks.models.networks import Activation
-from tasks.models.score import Form
+from tasks.models.building import build
 from tasks.release import contract, litert, saved_model, signatures
-from tasks.release.golden import golden_images
+from tasks.release.golden import golden_rows
 from tasks.release.inprocess import BATCH, in_batches, load_saved_model
+from tasks.release.promise import DEFAULT, SCORE, promised
 from tasks.release.scales import measure_scales
+from tasks.release.signatures import Part
 from tasks.release.threshold import choose_threshold
 from tasks.store.files import sha256_of, write_json
 from tasks.store.schema import SCHEMA
 
+if TYPE_CHECKING:
+    from settings.model import Description, Model, Training
+
 logger = logging.getLogger(__name__)
 
-_MEASURED = {"schema", "threshold", "false_positive_rate", "held_out", "scales", "signatures", "digests"}
+_MEASURED = {
+    "schema",
+    "classes",
+    "row",
+    "threshold",
+    "false_positive_rate",
+    "held_out",
+    "scales",
+    "signatures",
+    "digests",
+}
 
-_SCALES_ON = 250  # held-out images
+_SCALES_ON = 250  # held-out rows
 
 
 def export(
     folder: Path,
+    model: Model,
+    description: Description,
     *,
-    classifier: Path,
-    concept: Path,
+    networks: Mapping[str, Path],
+    settings: Mapping[str, Training],
     held_out: np.ndarray,
     false_positive_rate: float,
-    activation: Activation,
-    score_form: Form,
     facts: Mapping[str, Any],
 ) -> None:
     """Write a release into `folder`, the manifest last; the same inputs give the same bytes.
 
-    `classifier` and `concept` are folders with a weights.npz. `held_out` are training images that no weight
-    has seen, uint8 (H, 28, 28): the threshold is set on their scores. `facts` is JSON that the manifest
-    takes over: where the release comes from.
+    `networks` are the folders with the weights.npz of each network by name, `settings` what it was trained
+    with. `held_out` are training rows that no weight has seen, (H, ...) as they are stored: the threshold is
+    set on their scores. `facts` is JSON that the manifest takes over: where the release comes from.
     """
     if taken := sorted(facts.keys() & _MEASURED):
         raise ValueError(f"the facts {', '.join(taken)} are the manifest's own")
-    classifier_weights = _weights(classifier)
-    concept_weights = _weights(concept)
-    release = signatures.release(
-        classifier_weights, concept_weights, activation=activation, score_form=score_form
-    )
+    parts = {
+        network.name: Part(
+            network,
+            build(network, settings[network.name], description),
+            _weights(networks[network.name]),
+        )
+        for network in model.networks
+    }
+    release = signatures.release(model, description, parts)
+    expected = promised(model, description)
 
-    imgs = scale(held_out)  # (H, 28, 28) float32
-    scores = _scores(release, imgs)  # (H,)
-    threshold = choose_threshold(scores, false_positive_rate)
-    release.module.threshold.assign(threshold)
-    flagged = int(np.count_nonzero(scores > threshold))
-    logger.info("threshold %.6g flags %d of %d held-out images", threshold, flagged, len(scores))
+    rows = scale(held_out)  # (H, ...) float32
+    is_in = np.ones(len(rows), bool)
+    judged: dict[str, Any] = {"held_out": {"images": len(rows)}}
+    if model.scorer is not None:
+        scores = _scores(release, rows)  # (H,)
+        threshold = choose_threshold(scores, false_positive_rate)
+        release.module.threshold.assign(threshold)
+        is_in = scores <= threshold
+        flagged = int(np.count_nonzero(~is_in))
+        logger.info("threshold %.6g flags %d of %d held-out rows", threshold, flagged, len(scores))
+        judged["held_out"]["flagged"] = flagged
+        judged |= {"threshold": float(threshold), "false_positive_rate": false_positive_rate}
 
-    golden = golden_images(imgs, scores <= threshold)
-    scales = measure_scales(release, imgs[:_SCALES_ON])
+    golden = golden_rows(rows, is_in, description)
+    scales = measure_scales(release, rows[:_SCALES_ON])
 
     saved_model.write(folder, release)
-    saved_model.write(folder / contract.CLASSIFIER_ALONE, signatures.classifier_alone(classifier_weights))
-    saved_model.write(
-        folder / contract.CONCEPT_ALONE, signatures.concept_alone(concept_weights, activation=activation)
-    )
-    litert.write(folder / contract.TFLITE, release, contract.SIGNATURES)
-    _write_golden(folder, golden)
+    _write_alone(folder, model, description, parts)
+    litert.write(folder / contract.TFLITE, release, expected)
+    _write_golden(folder, golden, expected)
     _write_manifest(
         folder,
         {
             **facts,
+            **judged,
             "schema": SCHEMA,
-            "threshold": float(threshold),
-            "false_positive_rate": false_positive_rate,
-            "held_out": {"images": len(scores), "flagged": flagged},
+            "row": description.model_dump(mode="json", exclude={"classes"}),
+            "classes": list(description.classes),
             "scales": scales,
-            "signatures": contract.describe(contract.SIGNATURES),
+            "signatures": contract.describe(expected),
         },
     )
+
+
+def _write_alone(folder: Path, model: Model, description: Description, parts: Mapping[str, Part]) -> None:
+    """Write the classifier, and an autoencoder, as SavedModels of their own beside the release's."""
+    classifier = parts[model.classifier.name]
+    saved_model.write(
+        folder / contract.CLASSIFIER_ALONE, signatures.classifier_alone(model, description, classifier)
+    )
+    if model.scorer is not None and model.scorer.role == "autoencoder":
+        autoencoder = parts[model.scorer.name]
+        saved_model.write(
+            folder / contract.ALONE / model.scorer.name,
+            signatures.autoencoder_alone(description, autoencoder),
+        )
 
 
 def _weights(folder: Path) -> dict[str, np.ndarray]:
@@ -89,21 +125,21 @@ def _weights(folder: Path) -> dict[str, np.ndarray]:
     if not path.is_file():
         raise WrongInput(f"{path} does not exist; train the network again")
     with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name].astype(np.float32, copy=False) for name in arrays.files}
+        return {name: arrays[name] for name in arrays.files}
 
 
-def _scores(release: signatures.Signed, imgs: np.ndarray) -> np.ndarray:
+def _scores(release: signatures.Signed, rows: np.ndarray) -> np.ndarray:
     """The scores (H,) by the very function that is exported."""
-    serving_default = release.functions["serving_default"]
-    return in_batches(lambda part: {"score": serving_default(part)["score"].numpy()}, imgs, BATCH)["score"]
+    answer = release.functions[DEFAULT]
+    return in_batches(lambda part: {SCORE: answer(part)[SCORE].numpy()}, rows, BATCH)[SCORE]
 
 
-def _write_golden(folder: Path, imgs: np.ndarray) -> None:
-    """Write the images and what the SavedModel, as it stands in the folder, answers by each signature."""
-    answers: dict[str, Any] = {"imgs": imgs}
+def _write_golden(folder: Path, rows: np.ndarray, expected: Mapping[str, contract.Signature]) -> None:
+    """Write the rows and what the SavedModel, as it stands in the folder, answers by each signature."""
+    answers: dict[str, Any] = {contract.GOLDEN_ROWS: rows}
     ask = load_saved_model(folder)
-    for name, signature in contract.SIGNATURES.items():
-        outputs = ask(imgs, name)
+    for name, signature in expected.items():
+        outputs = ask(rows, name)
         answers |= {output: outputs[output] for output in signature.outputs}  # in an order that is fixed
     np.savez(folder / contract.GOLDEN, **answers)
 

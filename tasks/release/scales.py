@@ -18,8 +18,8 @@ it is at most u n^(1/2) |y|. Together: u n^(1/2) (|y| + scale). A tolerance of 1
 times that for sums of 300 terms and eighteen times for sums of 8,192. A layer whose weights are 1 % off moves
 the output by up to a hundred times the tolerance.
 
-One number is kept for an output: the root of the mean of scale^2 over its values for images of the training's
-kind. Where a value moves more, as for images of another kind, it mostly is greater too.
+One number is kept for an output: the root of the mean of scale^2 over its values for rows of the training's
+kind. Where a value moves more, as for rows of another kind, it mostly is greater too.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ DRAWS = 8
 DIGITS = 3  # of what is kept
 
 
-def measure_scales(signed: Signed, imgs: np.ndarray) -> dict[str, float]:
-    """Give the scale of every float output, by name, from float32 images (N, 28, 28).
+def measure_scales(signed: Signed, rows: np.ndarray) -> dict[str, float]:
+    """Give the scale of every float output, by name, from float32 rows (N, ...).
 
     The same network and images give the same scales. Values that are not finite are left out; the weights
     are as before in the end.
     """
     variables = [variable for variable in signed.module.variables if variable.dtype.is_floating]
     weights = [variable.numpy() for variable in variables]
-    wanted = _float_outputs(signed, imgs)
+    wanted = _float_outputs(signed, rows)
     squares = {name: np.zeros(values.shape) for name, values in wanted.items()}
     random = np.random.default_rng(0)
     try:
@@ -50,7 +50,7 @@ def measure_scales(signed: Signed, imgs: np.ndarray) -> dict[str, float]:
             for variable, values in zip(variables, weights, strict=True):
                 signs = 2 * random.integers(0, 2, values.shape, dtype=np.int8) - 1
                 variable.assign(values * (1 + SHARE * signs.astype(values.dtype)))
-            for name, values in _float_outputs(signed, imgs).items():
+            for name, values in _float_outputs(signed, rows).items():
                 with np.errstate(invalid="ignore", over="ignore"):
                     squares[name] += np.square((values - wanted[name]) / SHARE) / DRAWS
     finally:
@@ -59,7 +59,7 @@ def measure_scales(signed: Signed, imgs: np.ndarray) -> dict[str, float]:
     return {name: _root_of_mean(values) for name, values in sorted(squares.items())}
 
 
-def _float_outputs(signed: Signed, imgs: np.ndarray) -> Answers:
+def _float_outputs(signed: Signed, rows: np.ndarray) -> Answers:
     """Give what the signatures answer, as float64, without the outputs that are no floats."""
     given: Answers = {}
     for function in signed.functions.values():
@@ -68,7 +68,7 @@ def _float_outputs(signed: Signed, imgs: np.ndarray) -> Answers:
             outputs = function(part)  # type: ignore[operator]  # a tf.ConcreteFunction
             return {name: output.numpy() for name, output in outputs.items() if output.dtype.is_floating}
 
-        given |= in_batches(call, imgs, BATCH)
+        given |= in_batches(call, rows, BATCH)
     return {name: values.astype(np.float64) for name, values in given.items()}
 
 

@@ -1,18 +1,31 @@
-"""The signatures of a release as TensorFlow functions over the weights of the two networks."""
+"""The signatures of a release as TensorFlow functions over the weights of its networks."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
-from tasks.models import networks, score
+from tasks.models.trainable import Trainable, reconstruction_error
+from tasks.release.promise import ALONE, DEFAULT, INFER, RECONSTRUCT, restored_name
+
+if TYPE_CHECKING:
+    from settings.model import Description, Model, Network
 
 Weights = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A trained network of a release."""
+
+    network: Network
+    trainable: Trainable
+    weights: Weights
 
 
 @dataclass(frozen=True)
@@ -26,63 +39,52 @@ class Signed:
     functions: dict[str, Any]  # name -> tf.ConcreteFunction
 
 
-def release(
-    classifier: Weights, concept: Weights, *, activation: networks.Activation, score_form: score.Form
-) -> Signed:
-    """Give both networks and the threshold as one module with the three signatures of a release.
+def release(model: Model, description: Description, parts: Mapping[str, Part]) -> Signed:
+    """Give all networks, by name, and the threshold as one module with the signatures of a release.
 
-    The variable `module.threshold` is NaN, by which every image is out of distribution, until it is assigned.
+    The variable `module.threshold`, where a network scores, is NaN, by which every row is out of distribution,
+    until it is assigned.
     """
     module = tf.Module(name="release")
-    module.classifier = _variables(classifier)
-    module.concept = _variables(concept)
-    module.threshold = tf.Variable(np.float32(np.nan), trainable=False, name="threshold")
+    variables = {name: _variables(part.weights) for name, part in parts.items()}
+    for name, held in variables.items():
+        setattr(module, name, held)
+    scorer = model.scorer
+    if scorer is not None:
+        module.threshold = tf.Variable(np.float32(np.nan), trainable=False, name="threshold")
 
-    def serving_default(imgs: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = score.score(imgs, networks.reconstruct(module.concept, imgs, activation), score_form)  # (N,)
-        return {
-            **_classes(networks.classify(module.classifier, imgs)),
-            "score": scores,
-            "in_distribution": scores <= module.threshold,
+    def answer(rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        name = model.classifier.name
+        outputs = _classes(parts[name].trainable.forward(variables[name], rows))
+        if scorer is not None:
+            scores = _scores(parts[scorer.name], variables[scorer.name], rows)  # (N,)
+            outputs |= {"score": scores, "in_distribution": scores <= module.threshold}
+        return outputs
+
+    functions = {(DEFAULT, model.inputs): answer}
+    if scorer is not None and scorer.role == "autoencoder":
+        autoencoder, held = parts[scorer.name], variables[scorer.name]
+        functions[INFER, ALONE] = lambda rows: _error(autoencoder, held, rows)
+        functions[RECONSTRUCT, ALONE] = lambda rows: {
+            restored_name(model): autoencoder.trainable.forward(held, rows)
         }
-
-    def infer(X: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {
-            "reconstructed": score.reconstruction_error(
-                X, networks.reconstruct(module.concept, X, activation)
-            )
-        }
-
-    def reconstruct(X: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"images": networks.reconstruct(module.concept, X, activation)}
-
-    return _sign(module, serving_default, infer, reconstruct)
+    return _sign(module, description, functions)
 
 
-def classifier_alone(weights: Weights) -> Signed:
+def classifier_alone(model: Model, description: Description, part: Part) -> Signed:
     """Give the classifier as a module of its own, with `serving_default`."""
     module = tf.Module(name="classifier")
-    module.classifier = _variables(weights)
-
-    def serving_default(imgs: tf.Tensor) -> dict[str, tf.Tensor]:
-        return _classes(networks.classify(module.classifier, imgs))
-
-    return _sign(module, serving_default)
+    module.classifier = held = _variables(part.weights)
+    function = {(DEFAULT, model.inputs): lambda rows: _classes(part.trainable.forward(held, rows))}
+    return _sign(module, description, function)
 
 
-def concept_alone(weights: Weights, *, activation: networks.Activation) -> Signed:
-    """Give the concept as a module of its own, with `infer`."""
-    module = tf.Module(name="concept")
-    module.concept = _variables(weights)
-
-    def infer(X: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {
-            "reconstructed": score.reconstruction_error(
-                X, networks.reconstruct(module.concept, X, activation)
-            )
-        }
-
-    return _sign(module, infer)
+def autoencoder_alone(description: Description, part: Part) -> Signed:
+    """Give an autoencoder as a module of its own, with `infer`."""
+    module = tf.Module(name=part.network.name)
+    held = _variables(part.weights)
+    setattr(module, part.network.name, held)
+    return _sign(module, description, {(INFER, ALONE): lambda rows: _error(part, held, rows)})
 
 
 def _classes(logits: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -93,18 +95,46 @@ def _classes(logits: tf.Tensor) -> dict[str, tf.Tensor]:
     }
 
 
+def _scores(part: Part, held: Mapping[str, tf.Variable], rows: tf.Tensor) -> tf.Tensor:
+    output = part.trainable.forward(held, rows)
+    return output if part.network.role == "score" else part.trainable.score(rows, output)
+
+
+def _error(part: Part, held: Mapping[str, tf.Variable], rows: tf.Tensor) -> dict[str, tf.Tensor]:
+    return {"reconstructed": reconstruction_error(rows, part.trainable.forward(held, rows))}
+
+
 def _variables(weights: Weights) -> dict[str, tf.Variable]:
-    return {name: tf.Variable(weights[name], trainable=False, name=name) for name in sorted(weights)}
+    return {
+        name: tf.Variable(weights[name], trainable=False, name=name.replace("/", "_"))
+        for name in sorted(weights)
+    }
 
 
-def _sign(module: tf.Module, *functions: Callable[..., Any]) -> Signed:
-    """Trace each function under its own name and that of its argument."""
+def _sign(
+    module: tf.Module,
+    description: Description,
+    functions: Mapping[tuple[str, str], Callable[[tf.Tensor], dict[str, tf.Tensor]]],
+) -> Signed:
+    """Trace each function under the name and with the argument that it is given by."""
     traced = {}
-    for function in functions:
-        (argument,) = inspect.signature(function).parameters
-        spec = tf.TensorSpec((None, 28, 28), tf.float32, name=argument)
-        signature = tf.function(function, input_signature=[spec])
+    for (name, argument), function in functions.items():
+        spec = tf.TensorSpec((None, *description.shape), tf.float32, name=argument)
+        signature = tf.function(_named(function, name, argument), input_signature=[spec])
         # An attribute too, so that `tf.saved_model.load(folder).infer(X)` works.
-        setattr(module, function.__name__, signature)
-        traced[function.__name__] = signature.get_concrete_function()
+        setattr(module, name, signature)
+        traced[name] = signature.get_concrete_function()
     return Signed(module, traced)
+
+
+def _named(function: Callable[..., Any], name: str, argument: str) -> Callable[..., Any]:
+    """Give the function under a name, with an argument of a name: TensorFlow takes both from it."""
+
+    def call(*rows: tf.Tensor) -> dict[str, tf.Tensor]:
+        outputs: dict[str, tf.Tensor] = function(*rows)
+        return outputs
+
+    call.__name__ = name
+    parameter = inspect.Parameter(argument, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    call.__signature__ = inspect.Signature([parameter])  # type: ignore[attr-defined]
+    return call

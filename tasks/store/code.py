@@ -73,11 +73,16 @@ def _read(name: str) -> Examined | None:
     if path is None:
         return None
     stamp = _stamp(path)
-    tree = ast.parse(path.read_bytes(), filename=str(path))
+    tree = parsed(path)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     imports = imported_modules(tree, package)
     digest = hashlib.sha256(ast.dump(what_runs(tree)).encode()).hexdigest()
     return Examined(digest, tuple(imports), stamp)
+
+
+def parsed(path: Path) -> ast.Module:
+    """Give the syntax tree of a file."""
+    return ast.parse(path.read_bytes(), filename=str(path))
 
 
 def module_file(name: str) -> Path | None:

@@ -42,12 +42,13 @@ def make_key(
     inputs: Mapping[str, str],
     settings: Mapping[str, Any],
     libraries: Iterable[str] = (),
+    code: Mapping[str, str] | None = None,
 ) -> Key:
     """Give the key of a step.
 
     `modules` hold the step's pure functions; `inputs` are digests by name; `settings` are the values that the
     step uses, by dotted name, anything that JSON can hold; `libraries` are the distributions whose version
-    decides the result.
+    decides the result; `code` are digests of single functions beside the modules (functions.py).
     """
     parts = {"python": f"{sys.version_info.major}.{sys.version_info.minor}"}
     parts |= {f"input {name}": digest for name, digest in inputs.items()}
@@ -55,6 +56,7 @@ def make_key(
     parts |= {f"library {name}": library_version(name) for name in libraries}
     for module in modules:
         parts |= {f"{CODE}{name}": digest for name, digest in code_digests(module).items()}
+    parts |= {f"{CODE}{name}": digest for name, digest in (code or {}).items()}
     return Key(parts)
 
 

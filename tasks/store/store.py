@@ -21,8 +21,8 @@ from tasks.store.artifacts import (
     read_record,
     write_record,
 )
-from tasks.store.code import edited
 from tasks.store.files import aside, make_folder, publish
+from tasks.store.functions import edited
 from tasks.store.keys import Key, changes
 
 logger = logging.getLogger(__name__)
