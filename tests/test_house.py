@@ -18,7 +18,7 @@ SOURCES = sorted(path for name in FIRST_PARTY for path in (ROOT / name).rglob("*
 MAY_IMPORT = {
     "settings": set(),
     "tasks.store": {"settings.errors"},
-    "tasks.datasets": {"settings.errors", "tasks.store"},
+    "tasks.datasets": {"settings.errors", "settings.model", "tasks.store"},
     "tasks.models": {"settings.errors", "tasks.store", "tasks.datasets"},
     "tasks.release": {"settings.errors", "tasks.store", "tasks.datasets", "tasks.models"},
     "tasks.serving": {

@@ -8,10 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from settings.errors import WrongInput
-from tasks.datasets.arrays import SIDE
+
+SIDE = 28  # of the pictures of MNIST and of all that was made in its image
+
+DIGITS = tuple("0123456789")
+LETTERS = tuple("ABCDEFGHIJ")
+CLOTHES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +46,12 @@ class Published:
     count: int
     digest: str
     published_bytes: int
+    item: tuple[int, ...] = (SIDE, SIDE)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes of an IDX file."""
+        return (self.count, *self.item) if self.content == "images" else (self.count,)
 
     @property
     def published_name(self) -> str:
@@ -42,8 +65,9 @@ class Dataset:
 
     `kind` is how its arrays come to be: decoded from published files, rendered from fonts, or made by
     arithmetic from nothing, from the test images of the training set, or from those of the primary outlier
-    set. `images` are the numbers per split, 0 where the set that it is made from decides. `unreadable` is how
-    many of an archive's pictures may be unreadable.
+    set. `images` are the numbers per split, 0 where the set that it is made from decides. `shape` is that of
+    a row and `classes` are the names of the labels, both of no meaning for a made set, which has those of its
+    base. `unreadable` is how many of an archive's pictures may be unreadable.
     """
 
     name: str
@@ -52,7 +76,8 @@ class Dataset:
     images: Mapping[str, int]
     sources: tuple[str, ...] = ()
     files: tuple[Published, ...] = ()
-    classes: int = 10
+    shape: tuple[int, ...] = (SIDE, SIDE)
+    classes: tuple[str, ...] = DIGITS
     unreadable: int = 0
     download_bytes: int = 0
     made_from: Literal["nothing", "train", "outliers"] | None = None
@@ -119,6 +144,7 @@ _DATASETS = (
             ),
             (26_421_880, 29_515, 4_422_102, 5_148),
         ),
+        classes=CLOTHES,
         download_bytes=31_000_000 + _PACKAGE_LISTS_BYTES,
     ),
     Dataset(
@@ -137,6 +163,7 @@ _DATASETS = (
                 published_bytes=8_458_043,
             ),
         ),
+        classes=LETTERS,
         unreadable=2,
         download_bytes=8_458_043,
     ),
@@ -156,6 +183,7 @@ _DATASETS = (
                 published_bytes=247_336_696,
             ),
         ),
+        classes=LETTERS,
         unreadable=10,
         download_bytes=247_336_696,
     ),
@@ -182,6 +210,7 @@ _DATASETS = (
                 published_bytes=2_573,
             ),
         ),
+        classes=LETTERS,
     ),
     Dataset(
         name="glyphs",
@@ -196,6 +225,7 @@ _DATASETS = (
             "deb:fonts-dejavu-extra",
             "/usr/share/fonts",
         ),
+        classes=LETTERS,
         download_bytes=16_500_000 + _PACKAGE_LISTS_BYTES,
         made_from="nothing",
         seed=1,
@@ -238,6 +268,15 @@ _DATASETS = (
         images={"test": 0},
         made_from="train",
     ),
+    Dataset(
+        # Each row keeps its values, and so its mean and contrast: only where they are tells it from the rest.
+        name="shuffled",
+        title="test rows with their values shuffled",
+        kind="made",
+        images={"test": 0},
+        made_from="train",
+        seed=1,
+    ),
 )
 
 CATALOGUE: Mapping[str, Dataset] = {dataset.name: dataset for dataset in _DATASETS}
@@ -259,5 +298,5 @@ def expected_bytes(name: str, base: str = "") -> int:
     split_counts = list(dataset.images.values())
     if base and not all(split_counts):
         split_counts = [find(base).images["test"]]
-    item_bytes = SIDE * SIDE + 1  # an image and its label
-    return dataset.download_bytes + sum(split_counts) * item_bytes
+    row_bytes = prod(find(base or name).shape) + 1  # and its label
+    return dataset.download_bytes + sum(split_counts) * row_bytes

@@ -65,7 +65,7 @@ class Decoding:
                 idx.decode_images(
                     plain(stream),
                     images,
-                    count=file.count,
+                    shape=file.shape,
                     digest=file.digest,
                     shown=shown,
                     should_stop=self._should_stop,
@@ -75,7 +75,7 @@ class Decoding:
                     plain(stream),
                     labels,
                     count=file.count,
-                    classes=self.dataset.classes,
+                    classes=len(self.dataset.classes),
                     digest=file.digest,
                     shown=shown,
                     should_stop=self._should_stop,

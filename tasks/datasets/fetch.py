@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from settings.errors import Surroundings
+from settings.model import Description
 from tasks.datasets import made
 from tasks.datasets.catalogue import Dataset, find
 from tasks.datasets.decoding import Decoding
+from tasks.datasets.description import describe
 from tasks.datasets.errors import Refused, Unavailable, Unreachable
 from tasks.datasets.local import local_inputs
 from tasks.datasets.sources import Downloads, Folder, in_order
@@ -27,14 +29,16 @@ def fetch(
     home: Path,
     local_folders: Sequence[Path] = (),
     base: Path | None = None,
+    rows: Description | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Write the arrays of a dataset into `folder`: SPLIT-images.npy, uint8 (N, 28, 28), and SPLIT-labels.npy.
+    """Write the arrays of a dataset into `folder`: SPLIT-images.npy, (N, ...), and SPLIT-labels.npy, (N,).
 
     Looks in `home`, the dataset's own folder, and in `local_folders`, then in what earlier runs left in
     `home`/downloads, then asks the catalogue's sources in order. `base` is the decoded folder that a made set
-    is made from. Gives notes for the record: what served each file, what was tried in vain, what was left out
-    and why, and the number of images per split.
+    is made from; one that is made from nothing gets `rows` like those described. Gives notes for the record:
+    what served each file, what was tried in vain, what was left out and why, the number of rows per split,
+    and the description.
 
     Raises Unreachable where no source serves, Refused (a WrongInput) for a wrong file in `home` or a local
     folder, and Stopped.
@@ -43,15 +47,25 @@ def fetch(
     notes: dict[str, Any] = {"name": dataset.name, "title": dataset.title}
     notes |= {"served": {}, "tried": [], "quarantined": []}
     if dataset.kind == "made":
-        notes["images"] = made.make(dataset, folder, base, should_stop)
+        described = describe(base) if base is not None else rows or description_of(dataset)
+        notes["images"] = made.make(dataset, folder, base, described, should_stop)
+        classes = described.classes if dataset.made_from != "nothing" else ()
+        notes["description"] = described.model_copy(update={"classes": classes}).model_dump(mode="json")
         notes["source"] = f"made from {dataset.made_from}"
     elif dataset.kind == "rendered":
         notes |= _render(dataset, folder, home, local_folders, should_stop)
+        notes["description"] = description_of(dataset).model_dump(mode="json")
     else:
         notes |= _published(dataset, folder, home, local_folders, should_stop)
+        notes["description"] = description_of(dataset).model_dump(mode="json")
     counts = ", ".join(f"{count:,} {split}" for split, count in notes["images"].items())
-    logger.info("%s: %s images, %s", dataset.name, counts, notes["source"])
+    logger.info("%s: %s rows, %s", dataset.name, counts, notes["source"])
     return notes
+
+
+def description_of(dataset: Dataset) -> Description:
+    """Give what the catalogue says of the rows of a dataset; the labels of a made one are its base's."""
+    return Description(shape=dataset.shape, classes=() if dataset.kind == "made" else dataset.classes)
 
 
 def _published(

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from settings.errors import Stopped
-from tasks.datasets.arrays import SIDE, ArrayWriter, images_file, labels_file
+from tasks.datasets.arrays import ArrayWriter, images_file, labels_file
+from tasks.datasets.catalogue import LETTERS, SIDE
 from tasks.datasets.fonts import FontFile
 
 logger = logging.getLogger(__name__)
 
-LETTERS = "ABCDEFGHIJ"
 _SIZE = 96  # pixels of the em square that letters are drawn at, before they are scaled down
 _UNMAPPED = "\U000ffffd"  # a private character: a font shows its sign for what it lacks
 _SYMBOLS = re.compile(

@@ -14,19 +14,24 @@ from typing import IO
 import numpy as np
 
 from settings.errors import Stopped
-from tasks.datasets.arrays import SIDE, ArrayWriter
+from tasks.datasets.arrays import ArrayWriter
 from tasks.datasets.errors import Refused
 
 _UNSIGNED_BYTE = 8
-_ITEMS: dict[str, tuple[int, ...]] = {"images": (SIDE, SIDE), "labels": ()}
 _CHUNK_ITEMS = {"images": 2_048, "labels": 65_536}
 
 
 def decode_images(
-    stream: IO[bytes], target: Path, *, count: int, digest: str, shown: str, should_stop: Callable[[], bool]
+    stream: IO[bytes],
+    target: Path,
+    *,
+    shape: tuple[int, ...],
+    digest: str,
+    shown: str,
+    should_stop: Callable[[], bool],
 ) -> None:
-    """Write the images of an IDX stream to `target`, a .npy file of uint8 (count, 28, 28)."""
-    _decode(stream, target, "images", count, 256, digest, shown, should_stop)
+    """Write the images of an IDX stream to `target`, a .npy file of uint8 of that shape: (count, 28, 28)."""
+    _decode(stream, target, "images", shape, 256, digest, shown, should_stop)
 
 
 def decode_labels(
@@ -40,12 +45,11 @@ def decode_labels(
     should_stop: Callable[[], bool],
 ) -> None:
     """Write the labels of an IDX stream, each below `classes`, to `target`, a .npy file of uint8 (count,)."""
-    _decode(stream, target, "labels", count, classes, digest, shown, should_stop)
+    _decode(stream, target, "labels", (count,), classes, digest, shown, should_stop)
 
 
-def idx_header(content: str, count: int) -> bytes:
-    """The first bytes of the IDX file of so many `images` or `labels`."""
-    shape = (count, *_ITEMS[content])
+def idx_header(shape: tuple[int, ...]) -> bytes:
+    """The first bytes of the IDX file of an array of bytes of that shape."""
     return struct.pack(f">{1 + len(shape)}I", _UNSIGNED_BYTE << 8 | len(shape), *shape)
 
 
@@ -53,19 +57,19 @@ def _decode(
     stream: IO[bytes],
     target: Path,
     content: str,
-    count: int,
+    shape: tuple[int, ...],
     above: int,
     digest: str,
     shown: str,
     should_stop: Callable[[], bool],
 ) -> None:
     """Copy piece by piece; every byte counts towards the digest, and no more are read than there must be."""
-    item = _ITEMS[content]
+    count, *item = shape
     algorithm, _, expected = digest.partition(":")
     seen = hashlib.new(algorithm)
-    seen.update(_check_header(stream, content, (count, *item), shown))
+    seen.update(_check_header(stream, content, shape, shown))
     item_bytes = int(np.prod(item, dtype=np.int64))
-    with ArrayWriter(target, item) as writer:
+    with ArrayWriter(target, tuple(item)) as writer:
         while writer.count < count:
             if should_stop():
                 raise Stopped(f"stopped while decoding {shown}")

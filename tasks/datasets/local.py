@@ -97,7 +97,7 @@ def can_be(file: Published, size: int, start: bytes) -> bool:
     """Whether a file of that size with those first bytes, unpacked, can be the published one."""
     if file.content == "archive":
         return size == file.published_bytes
-    return start.startswith(idx_header(file.content, file.count))
+    return start.startswith(idx_header(file.shape))
 
 
 def beginning(path: Path) -> bytes:

@@ -1,4 +1,7 @@
-"""Outlier sets made by arithmetic: from nothing, or from the test images of another set."""
+"""Outlier sets made by arithmetic: from nothing, or from the test rows of another set.
+
+Rows of any shape can be noise, blank, dimmed or shuffled; pictures also mirrored, and square ones rotated.
+"""
 
 from __future__ import annotations
 
@@ -6,38 +9,50 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from settings.errors import Stopped, WrongInput
-from tasks.datasets.arrays import SIDE, ArrayWriter, images_file, labels_file, load
+from settings.model import Description
+from tasks.datasets.arrays import ArrayWriter, Rows, images_file, labels_file, load
 from tasks.datasets.catalogue import Dataset
 
-Images = NDArray[np.uint8]
-
-_LEVELS = np.arange(256)
-_DIMMED: Images = np.rint(_LEVELS * 0.3).astype(np.uint8)  # by level
-_BLACK = 0
-_CHUNK = 4_096
+_CHUNK_VALUES = 1 << 22
+_DIMMED = 0.3
 
 
 def make(
-    dataset: Dataset, folder: Path, base: Path | None, should_stop: Callable[[], bool]
+    dataset: Dataset,
+    folder: Path,
+    base: Path | None,
+    rows: Description | None,
+    should_stop: Callable[[], bool],
 ) -> dict[str, int]:
-    """Write the images of a made set, and the labels of the set that it is made from; gives their number.
+    """Write the rows of a made set, and the labels of the set that it is made from; gives their number.
 
-    `base` is the decoded folder of that set. Deterministic for the dataset's seed and the base.
+    `base` is the decoded folder of that set, `rows` what its rows are, or what those have to be that are made
+    from nothing. Deterministic for the dataset's seed, the base and the shape.
     """
-    if dataset.made_from == "nothing":
-        count = dataset.images["test"]
-        generator = np.random.default_rng(dataset.seed)
-        return {"test": _write(folder, count, _FROM_NOTHING[dataset.name](generator), should_stop)}
-    if base is None:
-        what = "training set" if dataset.made_from == "train" else "primary outlier set"
+    if rows is None or (base is None and dataset.made_from != "nothing"):
+        what = "primary outlier set" if dataset.made_from == "outliers" else "training set"
         raise WrongInput(f"{dataset.name} is made from the {what}: fetch that first")
+    if reason := unfit(dataset.name, rows.shape):
+        raise WrongInput(reason)
+    generator = np.random.default_rng(dataset.seed)
+    if base is None or dataset.made_from == "nothing":
+        from_nothing = _FROM_NOTHING[dataset.name]
+        count = dataset.images["test"]
+        return {
+            "test": _write(
+                folder, count, rows, lambda _, size: from_nothing(rows, size, generator), should_stop
+            )
+        }
     split = load(base, "test")
-    change = _FROM_IMAGES[dataset.name]
+    change = _FROM_ROWS[dataset.name]
     count = _write(
-        folder, len(split.images), lambda start, stop: change(split.images[start:stop]), should_stop
+        folder,
+        len(split.images),
+        rows,
+        lambda start, size: change(split.images[start : start + size], rows, generator),
+        should_stop,
     )
     if split.labels is not None:
         with ArrayWriter(folder / labels_file("test"), ()) as writer:
@@ -45,46 +60,82 @@ def make(
     return {"test": count}
 
 
+def unfit(name: str, shape: tuple[int, ...]) -> str:
+    """Say why a set of that name cannot be made of rows of that shape; nothing where it can."""
+    shown = " x ".join(map(str, shape))
+    if name in ("mirrored", "rotated") and len(shape) not in (2, 3):
+        return f"{name} is made of pictures, with or without channels, not of rows of {shown}"
+    if name == "rotated" and shape[0] != shape[1]:
+        return f"rotated is made of pictures with equal sides, not of {shown}"
+    return ""
+
+
 def _write(
-    folder: Path, count: int, piece: Callable[[int, int], Images], should_stop: Callable[[], bool]
+    folder: Path,
+    count: int,
+    rows: Description,
+    piece: Callable[[int, int], Rows],
+    should_stop: Callable[[], bool],
 ) -> int:
-    with ArrayWriter(folder / images_file("test"), (SIDE, SIDE)) as writer:
-        for start in range(0, count, _CHUNK):
+    chunk = max(1, _CHUNK_VALUES // int(np.prod(rows.shape, dtype=np.int64)))
+    with ArrayWriter(folder / images_file("test"), rows.shape, rows.dtype) as writer:
+        for start in range(0, count, chunk):
             if should_stop():
-                raise Stopped("stopped while making images")
-            writer.append(piece(start, min(start + _CHUNK, count)))
+                raise Stopped("stopped while making rows")
+            writer.append(piece(start, min(chunk, count - start)))
         return writer.count
 
 
-def _noise(generator: np.random.Generator) -> Callable[[int, int], Images]:
-    """Each pixel any of the 256 levels, all as likely."""
-    return lambda start, stop: generator.integers(0, 256, (stop - start, SIDE, SIDE), np.uint8)
+def _noise(rows: Description, count: int, generator: np.random.Generator) -> Rows:
+    """Each value any of those that there can be, all as likely."""
+    if rows.dtype == "uint8":
+        return generator.integers(0, 256, (count, *rows.shape), np.uint8)
+    values = generator.random((count, *rows.shape), np.float32)
+    return rows.low + values * np.float32(rows.high - rows.low)
 
 
-def _blank(generator: np.random.Generator) -> Callable[[int, int], Images]:
+def _blank(rows: Description, count: int, generator: np.random.Generator) -> Rows:
+    """The lowest value everywhere: black."""
     del generator  # nothing of it is left to chance
-    return lambda start, stop: np.full((stop - start, SIDE, SIDE), _BLACK, np.uint8)
+    return np.full((count, *rows.shape), rows.low, rows.dtype)
 
 
-def _dim(images: Images) -> Images:
-    return _DIMMED[images]
+def _dim(values: Rows, rows: Description, generator: np.random.Generator) -> Rows:
+    """At 0.3 of what they are above the lowest value."""
+    del generator
+    if rows.dtype == "uint8":
+        levels: Rows = np.rint(np.arange(256) * _DIMMED).astype(np.uint8)
+        dimmed: Rows = levels[values]
+        return dimmed
+    return np.float32(rows.low) + (values - np.float32(rows.low)) * np.float32(_DIMMED)
 
 
-def _turn(images: Images) -> Images:
+def _turn(values: Rows, rows: Description, generator: np.random.Generator) -> Rows:
     """By 90 degrees counter-clockwise."""
-    return np.rot90(images, axes=(1, 2))
+    del rows, generator
+    return np.rot90(values, axes=(1, 2))
 
 
-def _mirror(images: Images) -> Images:
-    return images[:, :, ::-1]
+def _mirror(values: Rows, rows: Description, generator: np.random.Generator) -> Rows:
+    """Left and right exchanged."""
+    del rows, generator
+    return values[:, :, ::-1]
 
 
-_FROM_NOTHING: Mapping[str, Callable[[np.random.Generator], Callable[[int, int], Images]]] = {
+def _shuffle(values: Rows, rows: Description, generator: np.random.Generator) -> Rows:
+    """Each row's values in an order of their own: what they are stays, where they are does not."""
+    flat = np.array(values).reshape(len(values), -1)
+    shuffled: Rows = generator.permuted(flat, axis=1)
+    return shuffled.reshape(values.shape)
+
+
+_FROM_NOTHING: Mapping[str, Callable[[Description, int, np.random.Generator], Rows]] = {
     "noise": _noise,
     "blank": _blank,
 }
-_FROM_IMAGES: Mapping[str, Callable[[Images], Images]] = {
+_FROM_ROWS: Mapping[str, Callable[[Rows, Description, np.random.Generator], Rows]] = {
     "dimmed": _dim,
     "rotated": _turn,
     "mirrored": _mirror,
+    "shuffled": _shuffle,
 }

@@ -17,12 +17,12 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from settings.errors import Stopped
-from tasks.datasets.arrays import SIDE, ArrayWriter
+from tasks.datasets.arrays import ArrayWriter
+from tasks.datasets.catalogue import LETTERS, SIDE
 from tasks.datasets.containers import members, plain, readable
 from tasks.datasets.errors import Refused
 
 _PICTURE = re.compile(r"(?:\./)?[^/]+/([A-J])/[^/]+\.png")
-_FIRST_LABEL = ord("A")
 _LARGEST_PICTURE = 1 << 16
 # A picture takes a header and a block or two in the archive, a long name a few more.
 _AVERAGE_MEMBER = 1 << 13
@@ -123,7 +123,7 @@ def _label(name: str) -> int:
     match = _PICTURE.fullmatch(name)
     if match is None:
         raise Unreadable("not a picture in a folder A to J")
-    return ord(match[1]) - _FIRST_LABEL
+    return LETTERS.index(match[1])
 
 
 def _fingerprint(name: str) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from math import prod
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from tasks.datasets.arrays import SIDE
 from tasks.datasets.catalogue import CATALOGUE, Dataset, Published
 from tasks.datasets.decoding import Decoding
 from tasks.datasets.errors import Refused, Unavailable
@@ -184,8 +184,7 @@ class Url:
         if file.content == "archive":
             most_bytes = file.published_bytes
         else:
-            item_bytes = SIDE * SIDE if file.content == "images" else 1
-            most_bytes = file.count * item_bytes + _CONTAINER_BYTES
+            most_bytes = prod(file.shape) + _CONTAINER_BYTES
         logger.info("downloading %s", url)
         return download(url, part, most_bytes=most_bytes, should_stop=should_stop)
 

@@ -51,20 +51,38 @@ def test_no_images(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [IMAGES.astype(np.float32), IMAGES.reshape(3, 784), IMAGES[:, :27]],
-    ids=["dtype", "flat", "27 rows"],
+    [IMAGES.astype(np.float64), IMAGES.astype(np.int8), IMAGES[:, 0, 0], IMAGES[:, :0]],
+    ids=["double", "signed", "numbers", "empty"],
 )
 def test_other_arrays(folder: Path, wrong: np.ndarray) -> None:
-    """Anything but uint8 (N, 28, 28) is refused with what it is."""
+    """Anything but rows of bytes or floats is refused with what it is."""
     np.save(folder / "test-images.npy", wrong)
-    with pytest.raises(WrongInput, match=r"expected uint8 \(N, 28, 28\)"):
+    with pytest.raises(WrongInput, match=rf"test-images\.npy: {wrong.dtype} \(3.*\), expected rows of uint8"):
         load(folder, "test")
 
 
+@pytest.mark.parametrize("labels", [LABELS.astype(np.int64), LABELS[:, None]], ids=["integers", "two axes"])
+def test_other_labels(folder: Path, labels: np.ndarray) -> None:
+    """Labels are bytes, one each."""
+    np.save(folder / "test-labels.npy", labels)
+    with pytest.raises(WrongInput, match=r"test-labels\.npy: .*, expected uint8 \(N,\)"):
+        load(folder, "test")
+
+
+@pytest.mark.parametrize("shape", [(13,), (9, 7), (6, 8, 3), (2, 3, 4, 5)])
+def test_rows_of_any_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """A row is a vector, a picture with or without channels, or more."""
+    rows = np.random.default_rng(1).random((4, *shape), np.float32)
+    with ArrayWriter(tmp_path / "test-images.npy", shape, np.float32) as writer:
+        writer.append(rows[:1])
+        writer.append(rows[1:].tobytes())
+    np.testing.assert_array_equal(load(tmp_path, "test").images, rows)
+
+
 def test_other_count_of_labels(folder: Path) -> None:
-    """As many labels as images, or an error."""
+    """As many labels as rows, or an error."""
     np.save(folder / "test-labels.npy", LABELS[:2])
-    with pytest.raises(WrongInput, match="2 labels for 3 images"):
+    with pytest.raises(WrongInput, match="2 labels for 3 rows"):
         load(folder, "test")
 
 
@@ -93,3 +111,12 @@ def test_writer_takes_whole_items_only(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="783 bytes"), ArrayWriter(tmp_path / "a.npy", (28, 28)) as writer:
         writer.append(bytes(783))
     assert not (tmp_path / "a.npy").exists()
+
+
+def test_writer_takes_its_own_type_only(tmp_path: Path) -> None:
+    """Floats are not written as the bytes that they consist of."""
+    with (
+        pytest.raises(ValueError, match="items of float32, expected uint8"),
+        ArrayWriter(tmp_path / "a.npy", (4,)) as writer,
+    ):
+        writer.append(np.zeros((2, 4), np.float32))

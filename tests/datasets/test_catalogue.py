@@ -23,6 +23,7 @@ def test_names() -> None:
         "dimmed",
         "rotated",
         "mirrored",
+        "shuffled",
     ]
 
 

@@ -329,7 +329,7 @@ def test_says_what_it_has(place: Place, small: Any, caplog: pytest.LogCaptureFix
     place.put(small.published)
     with caplog.at_level(logging.INFO, "tasks.datasets"):
         place.fetch(small.dataset())
-    assert caplog.messages[-1] == f"small: 30 train, 10 test images, {place.home}"
+    assert caplog.messages[-1] == f"small: 30 train, 10 test rows, {place.home}"
 
 
 def test_the_sample_of_notmnist(place: Place) -> None:

@@ -22,7 +22,14 @@ def decode(content: str, raw: bytes, target: Path, *, count: int = 5_000, digest
     digest = digest or f"sha256:{hashlib.sha256(raw).hexdigest()}"
     stream = io.BytesIO(raw)
     if content == "images":
-        decode_images(stream, target, count=count, digest=digest, shown="a.gz", should_stop=lambda: False)
+        decode_images(
+            stream,
+            target,
+            shape=(count, 28, 28),
+            digest=digest,
+            shown="a.gz",
+            should_stop=lambda: False,
+        )
     else:
         decode_labels(
             stream, target, count=count, classes=10, digest=digest, shown="a.gz", should_stop=lambda: False
@@ -100,7 +107,7 @@ def test_stops(idx: Idx, tmp_path: Path) -> None:
         decode_images(
             io.BytesIO(idx(IMAGES)),
             tmp_path / "a.npy",
-            count=5_000,
+            shape=(5_000, 28, 28),
             digest="sha256:0",
             shown="a.gz",
             should_stop=lambda: next(answers),

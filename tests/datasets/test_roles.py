@@ -15,7 +15,7 @@ POSSIBLE = {
         *("mnist", "fashion-mnist", "notmnist-small", "notmnist-large", "notmnist-sample"),
         *("glyphs", "noise", "blank"),
     },
-    "made": {"noise", "blank", "dimmed", "rotated", "mirrored"},
+    "made": {"noise", "blank", "dimmed", "rotated", "mirrored", "shuffled"},
 }
 
 
@@ -39,5 +39,5 @@ def test_every_name_in_a_wrong_role_is_a_line_with_its_origin() -> None:
         "command line: --data.train names 'letters', not one of mnist, fashion-mnist",
         "data.outliers names 'dimmed', not one of mnist, fashion-mnist, notmnist-small, notmnist-large, "
         "notmnist-sample, glyphs, noise, blank",
-        "data.made names 'mnist', not one of noise, blank, dimmed, rotated, mirrored",
+        "data.made names 'mnist', not one of noise, blank, dimmed, rotated, mirrored, shuffled",
     ]
