@@ -92,8 +92,8 @@ format: env-test ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: env ## write docs/settings.md from the models of the settings
-	$(BIN)/python -m settings.document > docs/settings.md.new
+docs: env ## write docs/settings.md anew
+	$(BIN)/python -m flows settings > docs/settings.md.new
 	mv docs/settings.md.new docs/settings.md
 
 SERVE_NEEDS := ai-edge-litert httptools numpy orjson starlette uvicorn # what the model server's image holds

@@ -33,6 +33,7 @@ COMMANDS = {
     "stop": "stop the servers of this machine",
     "restart": "replace the servers of this machine by new ones",
     "attend": "end runs that cannot start, with the reason, from inside a cluster",
+    "settings": "print the reference of all settings",
     "register": "register a work pool and its deployments in a Prefect server",
 }
 

@@ -16,48 +16,43 @@ if __name__ == "__main__":
 
     sys.exit(command(["deliver", *sys.argv[1:]]))
 
+import inspect
 import os
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from prefect import flow, get_run_logger
+from prefect import Flow, flow, get_run_logger
 from pydantic import BaseModel, ConfigDict
 
 from flows.logs import set_up_logs
 from settings.command_line import Until
-from settings.delivery import Delivery, contradictions
+from settings.delivery import Delivery, Parameters, contradictions
 from settings.errors import GateFailed, NotPromoted, Overruled, WrongInput
-from settings.hyperparameters import (
-    ClassifierSettings,
-    ConceptSettings,
-    DataSettings,
-    JudgingSettings,
-    ServingSettings,
-)
+from settings.model import Model
+from settings.modules import find_model
 from settings.places import read_places
 from tasks.actor import actor
 from tasks.channels.rollout import bring_back
 from tasks.export import export
 from tasks.fetch import gather
-from tasks.judge import judge, note_verdict, rivals_of
+from tasks.judge import ask, judge, note_verdict
 from tasks.judging.receipt import Outcome
 from tasks.judging.verdict import load_verdict
 from tasks.mend import mend_production
+from tasks.models.builtin import BUILT_IN
 from tasks.observer import await_running
 from tasks.prepare import prepare
 from tasks.production import decision_against, look_at
 from tasks.promote import promote, refusal, standing
 from tasks.prune import prune_after
-from tasks.release.champions import champion_among, compared_on
 from tasks.report import report
 from tasks.stage import stage
-from tasks.steps import verdict_key
 from tasks.stopping import sheltered, should_stop, stop_in_order
 from tasks.store.lock import data_lock, run_lock
 from tasks.timeline import Entry, Timeline
-from tasks.train import train_classifier, train_concept
+from tasks.train import train
 from tasks.workplace import open_workplace, other_registries
-
-DEFAULTS = Delivery()
 
 
 class Delivered(BaseModel):
@@ -67,40 +62,28 @@ class Delivered(BaseModel):
 
     name: str
     until: Until
-    version: int | None = None
+    timeline: tuple[Entry, ...]
+    version: int
     stage_url: str | None = None  # set when the stage is left running
     production_url: str | None = None
     receipt: Path | None = None  # the folder
-    timeline: tuple[Entry, ...] = ()
 
 
-@flow(name="deliver", flow_run_name="deliver-{serving.name}", persist_result=False, result_serializer="json")
-def deliver(
-    data: DataSettings = DEFAULTS.data,
-    classifier: ClassifierSettings = DEFAULTS.classifier,
-    concept: ConceptSettings = DEFAULTS.concept,
-    judging: JudgingSettings = DEFAULTS.judging,
-    serving: ServingSettings = DEFAULTS.serving,
-    until: Until = "promoted",
-    force: bool = False,
-    why: str = "",
-) -> Delivered:
-    """Train a classifier and a concept, export, stage, judge, and promote what passes every gate.
+def deliver_model(model: Model, delivery: Delivery, until: Until, force: bool, why: str) -> Delivered:
+    """Train the networks of a model, export, stage, judge, and promote what passes every gate.
 
     `until` stops earlier. `force` promotes in spite of a failed gate, or of a rollback that took the version
     back; the history says who did it, and `why`.
     """
     set_up_logs()
-    logger = get_run_logger()
-    delivery = Delivery(data=data, classifier=classifier, concept=concept, judging=judging, serving=serving)
     if wrong := list(contradictions(delivery, {})):
         raise WrongInput("\n".join(wrong))
-    settings = delivery.model_dump(mode="json")
-    logger.info("settings: %s", settings)
+    get_run_logger().info("settings: %s", delivery.as_json())
+    name, serving = delivery.serving.name, delivery.serving
     places = read_places(os.environ, Path.cwd())
-    place, others = open_workplace(places, serving.name, actor()), other_registries(places, serving.name)
+    place, others = open_workplace(places, name, actor()), other_registries(places, name)
     timeline = Timeline()
-    done = Delivered(name=serving.name, until=until)
+    done = partial(Delivered, name=name, until=until)
 
     with (
         stop_in_order(),
@@ -112,47 +95,35 @@ def deliver(
         if until != "promoted":
             bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
         with data_lock(place.store.data_root, should_stop=should_stop):
-            gathered = gather(place, data, timeline)
-        dataset = gathered.dataset
-        classifier_weights, concept_weights = timeline.run_all(
-            (train_classifier, (place, dataset, data, classifier)),
-            (train_concept, (place, dataset, data, concept)),
+            gathered = gather(place, delivery.data, timeline)
+        trained = timeline.run_each(
+            [train.with_options(name=f"train-{network.name}") for network in model.networks],
+            [
+                (place, network, delivery.networks[network.name], gathered.dataset, gathered.data)
+                for network in model.networks
+            ],
             # On one machine each training keeps all cores busy; pods of their own may stand on several nodes.
             at_once=place.runner == "kubernetes",
         )
-        release = timeline.run(
-            export, place, dataset, classifier_weights, concept_weights, data, concept, judging
-        )
+        networks = {network.name: made for network, made in zip(model.networks, trained, strict=True)}
+        release = timeline.run(export, place, model, delivery, gathered.dataset, networks)
         version = place.registry.add(place.store.folder(release), release.digest)
-        done = done.model_copy(update={"version": version, "timeline": tuple(timeline.entries)})
         if until == "exported":
-            return done
+            return done(version=version, timeline=timeline.entries)
 
-        on = compared_on(dataset.digest, gathered.sets[gathered.primary].digest, data.limit)
-        rivals = rivals_of(place, version, on) if judging.champion else ()
-        champion = champion_among(rivals)
-        judged_on = (
-            release,
-            rivals,
-            dataset,
-            gathered.sets,
-            gathered.primary,
-            data,
-            judging,
-            serving,
-        )
-        judged = place.store.find("verdict", verdict_key(*judged_on)) is not None
+        question, champion, on = ask(place, model, delivery, gathered, version, release)
+        judged = place.store.find("verdict", question.key) is not None
         try:
             staged = timeline.run(stage, place, version, release, serving, not judged or until == "staged")
             if until == "staged":
-                return done.model_copy(update={"stage_url": staged.url, "timeline": tuple(timeline.entries)})
-            verdict = timeline.run(judge, place, version, *judged_on)
+                return done(version=version, stage_url=staged.url, timeline=timeline.entries)
+            verdict = timeline.run(judge, place, question)
         finally:
             if until != "staged":
                 with sheltered():
                     place.backend.remove("stage")
 
-        note_verdict(place, version, release, verdict, champion, on)
+        note_verdict(place, question, verdict, champion, on)
         decided = load_verdict(place.store.folder(verdict))
         message = decided.message()
         against = decision_against(place, version, release.digest)
@@ -168,23 +139,52 @@ def deliver(
         if outcome in ("promoted", "forced"):
             await_running(f"the promotion of version {version}", should_stop=should_stop)
             reason = "; ".join(filter(None, (message, against, why)))
+            forced = outcome == "forced"
             try:
-                promotion = timeline.run(
-                    promote, place, version, judging, serving, reason, champion, outcome == "forced", seen
-                )
-                url = promotion.url
+                url = timeline.run(
+                    promote, place, version, delivery.judging, serving, reason, champion, forced, seen
+                ).url
             except Overruled as overtaken:
                 outcome, refused = "overtaken", overtaken
         else:
             bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
         receipt = timeline.run(
-            report, place, version, release, verdict, outcome, gathered, settings, timeline
-        )
-        done = done.model_copy(
-            update={"production_url": url, "receipt": receipt.folder, "timeline": tuple(timeline.entries)}
+            report, place, version, release, verdict, outcome, gathered, delivery.as_json(), timeline
         )
         prune_after(place, serving.keep_versions, others)
+        ended = done(version=version, production_url=url, receipt=receipt.folder, timeline=timeline.entries)
         if refused is not None:
-            refused.outcome = done
+            refused.outcome = ended
             raise refused
-        return done
+        return ended
+
+
+def flow_of(model: Model) -> Flow[..., Delivered]:
+    """Give the flow that delivers a model: its parameters are the stages of the model, and how far to go."""
+    parameters = Parameters(model)
+
+    def deliver(*, until: Until, force: bool, why: str, **stages: Any) -> Delivered:
+        return deliver_model(model, parameters.delivery(stages), until, force, why)
+
+    def parameter(name: str, kind: Any, default: Any) -> inspect.Parameter:
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+
+    taken = [parameter(name, kind, kind()) for name, kind in parameters.stages.items()]
+    run = [parameter("until", Until, "promoted"), parameter("force", bool, False), parameter("why", str, "")]
+    deliver.__doc__ = deliver_model.__doc__
+    deliver.__signature__ = inspect.Signature([*taken, *run])  # type: ignore[attr-defined]
+    deliver.__annotations__ = {each.name: each.annotation for each in (*taken, *run)}
+    made: Flow[..., Delivered] = flow(
+        name="deliver",
+        flow_run_name="deliver-{serving.name}",
+        persist_result=False,
+        result_serializer="json",
+    )(deliver)
+    return made
+
+
+def __getattr__(name: str) -> Any:
+    """Give `deliver`, the flow of the model that this process is for: what a deployment names."""
+    if name != "deliver":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return flow_of(find_model((), environ=os.environ, folder=Path.cwd(), default=BUILT_IN))

@@ -22,7 +22,6 @@ from pathlib import Path
 from prefect import flow
 
 from flows.logs import set_up_logs
-from settings.delivery import Delivery
 from settings.hyperparameters import JudgingSettings, ServingSettings
 from settings.places import read_places
 from tasks.actor import actor
@@ -31,7 +30,7 @@ from tasks.rollback import go_back
 from tasks.stopping import stop_in_order
 from tasks.workplace import open_workplace
 
-DEFAULTS = Delivery()
+JUDGING, SERVING = JudgingSettings(), ServingSettings()
 
 
 @flow(
@@ -40,8 +39,8 @@ DEFAULTS = Delivery()
 def rollback(
     to: int = 0,
     why: str = "",
-    judging: JudgingSettings = DEFAULTS.judging,
-    serving: ServingSettings = DEFAULTS.serving,
+    judging: JudgingSettings = JUDGING,
+    serving: ServingSettings = SERVING,
 ) -> Promotion:
     """Put version `to` into production (0: the one that was there before), and probe it there.
 

@@ -1,14 +1,18 @@
-"""export: one SavedModel with both networks and the threshold; its manifest says what it was made from."""
+"""export: one SavedModel with all networks and the threshold; its manifest says what it was made from."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
-from settings.hyperparameters import ConceptSettings, DataSettings, JudgingSettings
-from tasks.caching import ArtifactPolicy
+from settings.delivery import Delivery
+from settings.model import Model
 from tasks.channels.cluster import own_image
+from tasks.datasets.description import describe
+from tasks.kept import keep
 from tasks.making.release import make_release
 from tasks.models.loading import with_tensorflow
 from tasks.steps import release_key
@@ -16,37 +20,28 @@ from tasks.store.artifacts import Artifact
 from tasks.workplace import Workplace
 
 
-@task(
-    name="export",
-    task_run_name="export",
-    cache_policy=ArtifactPolicy(kind="release", key_of=release_key),
-    persist_result=True,
-    result_serializer="json",
-)
+@task(name="export", task_run_name="export", cache_policy=NO_CACHE, persist_result=False)
 def export(
     place: Workplace,
+    model: Model,
+    delivery: Delivery,
     dataset: Artifact,
-    classifier: Artifact,
-    concept: Artifact,
-    data: DataSettings,
-    concept_settings: ConceptSettings,
-    judging: JudgingSettings,
+    networks: Mapping[str, Artifact],
 ) -> Artifact:
-    """Give the release: its SavedModel, LiteRT file, golden images and manifest."""
-    key = release_key(dataset, classifier, concept, data, concept_settings, judging)
-    return place.store.make(
-        "release",
-        key,
-        with_tensorflow(
-            make_release,
-            place.store,
-            dataset,
-            classifier,
-            concept,
-            data,
-            concept_settings,
-            judging,
-            parts=key.parts,
-            image=own_image(os.environ),
-        ),
+    """Give the release of the networks, by their names: SavedModel, LiteRT file, golden rows and manifest."""
+    description = describe(place.store.folder(dataset))
+    key = release_key(delivery, model, dataset, description, networks)
+    work = with_tensorflow(
+        make_release,
+        place.store,
+        model,
+        dataset,
+        description,
+        networks,
+        delivery.networks,
+        delivery.data,
+        delivery.judging,
+        parts=key.parts,
+        image=own_image(os.environ),
     )
+    return keep(place, "release", key, work)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from prefect import task, unmapped
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.context import TaskRunContext
 from prefect.states import Completed
@@ -17,10 +18,12 @@ from prefect.tasks import Task
 
 from settings.errors import Surroundings
 from settings.hyperparameters import DataSettings
-from tasks.caching import ArtifactPolicy
+from settings.model import Description
 from tasks.datasets.catalogue import find
+from tasks.datasets.description import describe
 from tasks.datasets.errors import Unreachable
 from tasks.datasets.fetch import local_inputs
+from tasks.kept import CACHED, at_hand
 from tasks.opening import store_dataset
 from tasks.steps import dataset_key
 from tasks.stopping import stop_here
@@ -51,9 +54,8 @@ def is_last_attempt() -> bool:
 @task(
     name="fetch-dataset",
     task_run_name="fetch-dataset {name}",
-    cache_policy=ArtifactPolicy(kind="dataset/{name}", key_of=dataset_key),
-    persist_result=True,
-    result_serializer="json",
+    cache_policy=NO_CACHE,
+    persist_result=False,
     retries=len(RETRY_SECONDS),
     retry_delay_seconds=RETRY_SECONDS,
     retry_condition_fn=can_help,
@@ -63,6 +65,8 @@ def fetch_dataset(
 ) -> Artifact | State[None]:
     """Give the dataset; where it is not `required` and cannot be reached, end without one and say why."""
     key = dataset_key(name, local, base)
+    if (known := at_hand(place, f"dataset/{name}", key)) is not None:
+        return known
     note = place.store.dataset_home(name) / f"unreachable-{name}.json"
     if not required and (reason := refused_lately(note, key)) is not None:
         return Completed(name="Unreachable", message=reason)
@@ -95,8 +99,12 @@ class Gathered:
     """The data of a delivery."""
 
     dataset: Artifact  # what is trained on and tested with
+    description: Description  # of its rows
+    data: DataSettings  # with what follows from the rows
     sets: Mapping[str, Artifact]  # the outlier sets by name, the primary one first
     primary: str
+    wanted: str  # the set that was to be the primary one
+    primary_is_made: bool = False  # since no outliers were given
 
 
 def gather(place: Workplace, data: DataSettings, timeline: Timeline) -> Gathered:
@@ -132,7 +140,8 @@ def gather(place: Workplace, data: DataSettings, timeline: Timeline) -> Gathered
         required=set(data.made),
         bases={name: bases[find(name).made_from or "nothing"] for name in data.made},
     )
-    return Gathered(dataset, real | made, primary)
+    description = describe(place.store.folder(dataset))
+    return Gathered(dataset, description, data, real | made, primary, wanted)
 
 
 def fetch_all(
@@ -158,7 +167,7 @@ def fetch_all(
     had = {}
     for name, future in zip(names, futures, strict=True):
         made = future.state.result()
-        computed = made is not None and future.state.name != "Cached"
+        computed = made is not None and future.state.name != CACHED
         timeline.add(
             f"fetch-dataset {name}", future.state, place.store.record(made).seconds if computed else 0.0
         )

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
-from settings.hyperparameters import DataSettings, JudgingSettings, ServingSettings
-from tasks.caching import ArtifactPolicy
+from settings.delivery import Delivery
+from settings.model import Model
+from tasks.fetch import Gathered
 from tasks.judging.scores import Scores, load_scores
 from tasks.judging.verdict import load_verdict
+from tasks.kept import keep
 from tasks.machine import this_machine
 from tasks.making.scores import make_scores
 from tasks.making.verdict import make_verdict
 from tasks.models.loading import with_tensorflow
+from tasks.question import Question
 from tasks.release import champions
 from tasks.release.champions import Rival
 from tasks.release.history import Statistic
-from tasks.steps import scores_key, verdict_key
+from tasks.release.promise import promised
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
 from tasks.workplace import Workplace
@@ -76,25 +80,46 @@ def rivals_of(place: Workplace, version: int, on: Mapping[str, str]) -> tuple[Ri
     )
 
 
+def ask(
+    place: Workplace, model: Model, delivery: Delivery, gathered: Gathered, version: int, release: Artifact
+) -> tuple[Question, int | None, dict[str, str]]:
+    """Give the question about a release, the version in production (None: none), and what is compared on."""
+    outliers = gathered.sets[gathered.primary].digest if gathered.primary else ""
+    on = champions.compared_on(
+        promised(model, gathered.description), gathered.dataset.digest, outliers, gathered.data.limit
+    )
+    rivals = rivals_of(place, version, on) if delivery.judging.champion else ()
+    question = Question(
+        version=version,
+        release=release,
+        rivals=rivals,
+        dataset=gathered.dataset,
+        description=gathered.description,
+        sets=gathered.sets,
+        primary=gathered.primary,
+        wanted=gathered.wanted,
+        primary_is_made=gathered.primary_is_made,
+        data=gathered.data,
+        judging=delivery.judging,
+        serving=delivery.serving,
+    )
+    return question, champions.champion_among(rivals), on
+
+
 def note_verdict(
-    place: Workplace,
-    version: int,
-    release: Artifact,
-    verdict: Artifact,
-    champion: int | None,
-    on: Mapping[str, str],
+    place: Workplace, question: Question, verdict: Artifact, champion: int | None, on: Mapping[str, str]
 ) -> None:
     """Add a verdict to the history, with what later candidates are compared by, unless it is there."""
     history = place.registry.history
-    judged = history.last("judged", version)
+    judged = history.last("judged", question.version)
     if judged is not None and judged.verdict == verdict.digest:
         return
     decided = load_verdict(place.store.folder(verdict))
     statistics = {name: Statistic(value=value, on=on[name]) for name, value in decided.statistics().items()}
     history.append(
         "judged",
-        version,
-        release.digest,
+        question.version,
+        question.release.digest,
         decided.message(),
         champion=champion,
         verdict=verdict.digest,
@@ -102,73 +127,32 @@ def note_verdict(
     )
 
 
-@task(
-    name="judge",
-    task_run_name="judge",
-    cache_policy=ArtifactPolicy(kind="verdict", key_of=verdict_key),
-    persist_result=True,
-    result_serializer="json",
-)
-def judge(
-    place: Workplace,
-    version: int,
-    release: Artifact,
-    rivals: Sequence[Rival],
-    dataset: Artifact,
-    sets: Mapping[str, Artifact],
-    primary: str,
-    data: DataSettings,
-    judging: JudgingSettings,
-    serving: ServingSettings,
-) -> Artifact:
+@task(name="judge", task_run_name="judge", cache_policy=NO_CACHE, persist_result=False)
+def judge(place: Workplace, question: Question) -> Artifact:
     """Give the verdict on a release."""
-    key = verdict_key(release, rivals, dataset, sets, primary, data, judging, serving)
-    return place.store.make(
-        "verdict",
-        key,
-        with_tensorflow(
-            make_verdict,
-            place.store,
-            place.backend,
-            place.registry.folder(version),
-            version,
-            release,
-            rivals,
-            dataset,
-            sets,
-            primary,
-            data,
-            judging,
-            serving,
-            scored=partial(scored, place, dataset, sets, data, judging, serving),
-            machine=this_machine(),
-            should_stop=should_stop,
-        ),
+    work = with_tensorflow(
+        make_verdict,
+        place.store,
+        place.backend,
+        question,
+        place.registry.folder(question.version),
+        scored=partial(scored, place, question),
+        machine=this_machine(),
+        should_stop=should_stop,
     )
+    return keep(place, "verdict", question.key, work)
 
 
-def scored(
-    place: Workplace,
-    dataset: Artifact,
-    sets: Mapping[str, Artifact],
-    data: DataSettings,
-    judging: JudgingSettings,
-    serving: ServingSettings,
-    version: int,
-    digest: str,
-) -> Scores:
+def scored(place: Workplace, question: Question, version: int, digest: str) -> Scores:
     """Give what a version, of that digest, answers for every set."""
     work = partial(
         make_scores,
         store=place.store,
         backend=place.backend,
+        question=question,
         version=version,
-        dataset=dataset,
-        sets=sets,
-        data=data,
-        judging=judging,
-        serving=serving,
+        released=place.registry.folder(version),
         should_stop=should_stop,
     )
-    made = place.store.make("scores", scores_key(digest, dataset, sets, data, serving), work)
+    made = place.store.make("scores", question.scores_key(digest), work)
     return load_scores(place.store.folder(made), version)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import cast
 
-from prefect.client.schemas.objects import State
 from prefect.states import Completed
 
 from tasks.store.artifacts import Artifact
@@ -20,19 +19,21 @@ from tasks.workplace import Workplace
 CACHED = "Cached"
 
 
-def keep(
-    place: Workplace, kind: str, key: Key, work: Callable[[Path], Notes | None]
-) -> Artifact | State[Artifact]:
-    """Give the artifact of a key: made by `work`, or, as a state that says so, what is in the store.
+def keep(place: Workplace, kind: str, key: Key, work: Callable[[Path], Notes | None]) -> Artifact:
+    """Give the artifact of a key, for a task to return: what is in the store, else what `work` makes.
 
     One that is missing there, or of which a file was altered, is made again.
     """
     return at_hand(place, kind, key) or place.store.make(kind, key, work)
 
 
-def at_hand(place: Workplace, kind: str, key: Key) -> State[Any] | None:
-    """Give the state of a task whose artifact is in the store; None where it has to be made."""
+def at_hand(place: Workplace, kind: str, key: Key) -> Artifact | None:
+    """Give the artifact of a key, for a task to return, where it is in the store; else None.
+
+    It comes as the state that the task ends in: Prefect takes its data for the task's result.
+    """
     found = place.store.find(kind, key)
     if found is None:
         return None
-    return Completed(name=CACHED, message=f"{kind} {found.path} is in the store", data=found)
+    state: object = Completed(name=CACHED, message=f"{kind} {found.path} is in the store", data=found)
+    return cast("Artifact", state)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 from pathlib import Path
 
 from settings.delivery import Delivery
 from settings.errors import Surroundings, WrongInput
-from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings, ServingSettings
+from settings.hyperparameters import DataSettings, ServingSettings
 from tasks.channels.backend import Backend
 from tasks.datasets.catalogue import expected_bytes, find
 from tasks.datasets.roles import check_roles
@@ -21,13 +20,10 @@ from tasks.store.store import Store
 from tasks.store.sweep import sweep
 from tasks.workplace import Workplace
 
-# Scores, the verdict, the release's graphs and the engine's records of one delivery; and for each weight, of
-# 4 bytes, the weight itself, its checkpoint with Adam's two moments (twice while one is written aside), and
-# three copies in the release, which lies there as artifact and as candidate. Also asked for where all of it
-# is kept, since only the keys, which follow from the data, would tell: a disk without that much room is too
-# full for the next delivery in any case.
+# Scores, the verdict, the release's graphs and the engine's records of one delivery. Also asked for where all
+# of it is kept, since only the keys, which follow from the data, would tell: a disk without that much room is
+# too full for the next delivery in any case. What weights take is known when a network is built (room.py).
 MODELS_BYTES = 120_000_000
-WEIGHT_BYTES = 60
 
 
 def prepare(place: Workplace, delivery: Delivery, others: Iterable[Registry] = ()) -> None:
@@ -41,8 +37,7 @@ def prepare(place: Workplace, delivery: Delivery, others: Iterable[Registry] = (
     mend_releases(place)
     for channel in ("stage", "production"):
         place.backend.check(channel)
-    weights = count_weights(delivery.classifier, delivery.concept)
-    check_disk(place.store, delivery.data, weights, lambda: freeable(place, others))
+    check_disk(place.store, delivery.data, lambda: freeable(place, others))
 
 
 def mend_releases(place: Workplace) -> None:
@@ -65,9 +60,7 @@ def check_runtime(backend: Backend, serving: ServingSettings) -> None:
         )
 
 
-def check_disk(
-    store: Store, data: DataSettings, weights: int, freeable: Callable[[], int] = lambda: 0
-) -> None:
+def check_disk(store: Store, data: DataSettings, freeable: Callable[[], int] = lambda: 0) -> None:
     """Compare what is to come with what is free, disk by disk; Surroundings tells both in bytes.
 
     And how many bytes are `freeable` below the models' root.
@@ -86,7 +79,7 @@ def check_disk(
         home = store.dataset_home(name)
         if not has_dataset(home, name):
             need(home, expected_bytes(name, bases.get(find(name).made_from or "", "")))
-    need(store.models_root, MODELS_BYTES + WEIGHT_BYTES * weights)
+    need(store.models_root, MODELS_BYTES)
     for device, size in needs.items():
         free = shutil.disk_usage(folders[device]).free
         if free < size:
@@ -97,16 +90,6 @@ def check_disk(
                 f"{free:,} are free; make room there{prune}, or give it a larger volume or another folder "
                 "(DATA_ROOT, MODELS_ROOT)"
             )
-
-
-def count_weights(classifier: ClassifierSettings, concept: ConceptSettings) -> int:
-    """Give the number of weights of both networks, biases among them."""
-    pixels, classes = 28 * 28, 10
-    networks = (
-        (pixels, classifier.hidden_1, classifier.hidden_2, classes),
-        (pixels, concept.hidden, concept.bottleneck, concept.hidden, pixels),
-    )
-    return sum((inputs + 1) * units for sizes in networks for inputs, units in pairwise(sizes))
 
 
 def has_dataset(home: Path, name: str) -> bool:

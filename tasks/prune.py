@@ -25,12 +25,12 @@ from tasks.workplace import Workplace
 logger = logging.getLogger(__name__)
 
 CHANNELS: tuple[Channel, ...] = ("stage", "production")
-RECORDS = "records"  # below the models' root: what Prefect remembers of results
+RECORDS = "records"  # below the models' root: what Prefect writes of results, which nobody reads
 
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What may go: versions by number, artifacts, and Prefect's records of results that are not there."""
+    """What may go: versions by number, artifacts, and Prefect's records of results."""
 
     versions: dict[int, Path]
     artifacts: list[Stored]
@@ -119,13 +119,9 @@ def look_for(place: Workplace, keep: int, others: Iterable[Registry], served: Se
         releases |= {digest for version in registry.versions() if (digest := digest_of(registry, version))}
     stored = everything(place.store, CATALOGUE)
     kept = {each.folder for each in marked(stored, releases)}
-    known = {
-        f"{each.record.kind}-{each.record.key}".replace("/", "-") for each in stored if each.folder in kept
-    }
-    records = place.store.models_root / RECORDS
     versions = {version: there[version] for version in sorted(there.keys() - stays)}
     artifacts = [each for each in stored if each.folder not in kept]
-    forgotten = [path for path in files_in(records) if path.name not in known]
+    forgotten = files_in(place.store.models_root / RECORDS)
     folders = [*versions.values(), *(each.folder for each in artifacts)]
     return Leftovers(versions, artifacts, forgotten, sum(map(size_of, [*folders, *forgotten])))
 

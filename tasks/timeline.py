@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar, cast
 
 from prefect.client.schemas.objects import State
 from prefect.tasks import Task
 
 from tasks.stopping import stop_here
 
-Call = tuple[Task[..., Any], tuple[Any, ...]]
-"""A task and its arguments."""
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Timeline:
 
     entries: list[Entry] = field(default_factory=list)
 
-    def run(self, task: Task[..., Any], *arguments: Any) -> Any:
+    def run(self, task: Task[P, R], *arguments: P.args, **named: P.kwargs) -> R:
         """Call a task, write down how it went, and give its result or raise its error.
 
         A result that says `changed=False` is of a task that found all as it is wanted. Raises Stopped where
@@ -39,29 +40,33 @@ class Timeline:
         """
         stop_here(task.name)
         start = time.perf_counter()
-        state = cast("State[Any]", task(*arguments, return_state=True))
-        return self.take(task, state, time.perf_counter() - start)
+        state = cast("State[R]", cast("Any", task)(*arguments, **named, return_state=True))
+        return self.take(task.name, state, time.perf_counter() - start)
 
-    def run_all(self, *calls: Call, at_once: bool) -> list[Any]:
+    def run_each(
+        self, tasks: Sequence[Task[..., R]], arguments: Sequence[tuple[Any, ...]], *, at_once: bool
+    ) -> list[R]:
         """Call tasks, at the same time or in turn, each as `run` does; give their results in this order."""
+        calls = list(zip(tasks, arguments, strict=True))
         if not at_once:
-            return [self.run(task, *arguments) for task, arguments in calls]
-        stop_here(" and ".join(task.name for task, _ in calls))
+            return [self.run(task, *each) for task, each in calls]
+        stop_here(" and ".join(task.name for task in tasks))
         start = time.perf_counter()
-        futures = [task.submit(*arguments) for task, arguments in calls]
+        futures = [task.submit(*each) for task, each in calls]
         seconds = []
         for future in futures:
             future.wait()
             seconds.append(time.perf_counter() - start)
-        ended = zip(calls, futures, seconds, strict=True)
-        return [self.take(task, future.state, taken) for (task, _), future, taken in ended]
+        ended = zip(tasks, futures, seconds, strict=True)
+        return [self.take(task.name, future.state, taken) for task, future, taken in ended]
 
-    def take(self, task: Task[..., Any], state: State[Any], seconds: float) -> Any:
+    def take(self, name: str, state: State[R], seconds: float) -> R:
         """Write down how a task ended, and give its result or raise its error."""
-        self.add(task.name, state, seconds)
+        self.add(name, state, seconds)
         result = state.result()
         if getattr(result, "changed", True) is False:
-            self.entries[-1] = replace(self.entries[-1], how="unchanged")
+            ended = self.entries[-1]
+            self.entries[-1] = Entry(ended.name, "unchanged", ended.seconds, ended.note)
         return result
 
     def add(self, name: str, state: State[Any], seconds: float) -> None:

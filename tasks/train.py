@@ -1,77 +1,49 @@
-"""train-classifier and train-concept: the two networks, on all training images but the held-out ones.
+"""train: one network of the model, on all training rows but the held-out ones.
 
-The runner of the workplace decides where: here, or in a pod for each. The keys are the same.
+The runner of the workplace decides where: here, or in a pod for each network. The keys are the same.
 """
 
 from __future__ import annotations
 
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
-from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings
-from tasks.caching import ArtifactPolicy
-from tasks.making.classifier import make_classifier
-from tasks.making.concept import make_concept
+from settings.hyperparameters import DataSettings
+from settings.model import Network, Training
+from tasks.datasets.description import describe
+from tasks.kept import at_hand
+from tasks.making.network import make_network
 from tasks.models.loading import with_tensorflow
-from tasks.steps import classifier_key, concept_key
+from tasks.steps import network_key
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
 from tasks.train_in_pod import train_in_pod
 from tasks.workplace import Workplace
 
 
-@task(
-    name="train-classifier",
-    task_run_name="train-classifier",
-    cache_policy=ArtifactPolicy(kind="classifier", key_of=classifier_key),
-    persist_result=True,
-    result_serializer="json",
-)
-def train_classifier(
-    place: Workplace, dataset: Artifact, data: DataSettings, classifier: ClassifierSettings
+@task(name="train", task_run_name="train {network.name}", cache_policy=NO_CACHE, persist_result=False)
+def train(
+    place: Workplace, network: Network, settings: Training, dataset: Artifact, data: DataSettings
 ) -> Artifact:
-    """Give the trained classifier: weights and learning curve."""
-    key = classifier_key(dataset, data, classifier)
+    """Give the trained network: weights and learning curve."""
+    folder = place.store.folder(dataset)
+    description = describe(folder)
+    key = network_key(network, settings, dataset, description, data)
+    if (known := at_hand(place, network.name, key)) is not None:
+        return known
     if place.runner == "kubernetes":
-        return train_in_pod(place, "classifier", key, dataset, data=data, classifier=classifier)
-
+        return train_in_pod(place, network.name, key, dataset, data, settings)
     return place.store.make(
-        "classifier",
+        network.name,
         key,
         with_tensorflow(
-            make_classifier,
-            place.store.folder(dataset),
+            make_network,
+            network,
+            settings,
+            folder,
+            description,
             data,
-            classifier,
-            checkpoints=place.store.checkpoints("classifier", key),
-            should_stop=should_stop,
-        ),
-    )
-
-
-@task(
-    name="train-concept",
-    task_run_name="train-concept",
-    cache_policy=ArtifactPolicy(kind="concept", key_of=concept_key),
-    persist_result=True,
-    result_serializer="json",
-)
-def train_concept(
-    place: Workplace, dataset: Artifact, data: DataSettings, concept: ConceptSettings
-) -> Artifact:
-    """Give the trained concept autoencoder: weights and learning curve."""
-    key = concept_key(dataset, data, concept)
-    if place.runner == "kubernetes":
-        return train_in_pod(place, "concept", key, dataset, data=data, concept=concept)
-
-    return place.store.make(
-        "concept",
-        key,
-        with_tensorflow(
-            make_concept,
-            place.store.folder(dataset),
-            data,
-            concept,
-            checkpoints=place.store.checkpoints("concept", key),
+            checkpoints=place.store.checkpoints(network.name, key),
             should_stop=should_stop,
         ),
     )

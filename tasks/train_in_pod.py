@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -14,9 +14,10 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Cancelling
-from pydantic import BaseModel
 
 from settings.errors import Stopped, Surroundings
+from settings.hyperparameters import DataSettings
+from settings.model import Training
 from tasks.stopping import should_stop
 from tasks.store.artifacts import Artifact
 from tasks.store.keys import Key
@@ -24,15 +25,13 @@ from tasks.workplace import Workplace
 
 logger = logging.getLogger(__name__)
 
-Network = Literal["classifier", "concept"]
-
 DEPLOYMENT = "train/kubernetes"
 POLL_SECONDS = 2.0
 REVIVAL_SECONDS = 30.0  # within which an automation starts a crashed run again
 
 
 def train_in_pod(
-    place: Workplace, network: Network, key: Key, dataset: Artifact, **settings: BaseModel
+    place: Workplace, network: str, key: Key, dataset: Artifact, data: DataSettings, settings: Training
 ) -> Artifact:
     """Give the network of a key, trained by a run of its own.
 
@@ -40,7 +39,7 @@ def train_in_pod(
     ended without a result is followed by another one.
     """
     parameters: dict[str, Any] = {"network": network, "dataset": dataset.model_dump(mode="json")}
-    parameters |= {name: model.model_dump(mode="json") for name, model in settings.items()}
+    parameters |= {"data": data.model_dump(mode="json"), "settings": settings.model_dump(mode="json")}
     run = start(network, parameters, f"{flow_run.id}-{network}-{key.digest}")
     while is_over(run.state) and place.store.find(network, key) is None:
         run = start(network, parameters, f"after-{run.id}")
@@ -58,7 +57,7 @@ def train_in_pod(
     return made
 
 
-def start(network: Network, parameters: dict[str, Any], idempotency_key: str) -> FlowRun:
+def start(network: str, parameters: dict[str, Any], idempotency_key: str) -> FlowRun:
     """Start a run of the training; give the one that was started with this key before, if any."""
     try:
         run = run_deployment(
@@ -84,7 +83,7 @@ def is_over(state: State[Any] | None) -> bool:
     return not state.is_crashed() or time.time() - state.timestamp.timestamp() > REVIVAL_SECONDS
 
 
-def await_end(client: SyncPrefectClient, run: UUID, network: Network) -> State[Any]:
+def await_end(client: SyncPrefectClient, run: UUID, network: str) -> State[Any]:
     """Wait for the end of a run; Stopped where this one is asked to stop. A cancelled delivery cancels it.
 
     A Prefect server that is away is waited for.

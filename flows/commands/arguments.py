@@ -6,9 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
-from settings.delivery import Delivery
+from settings.delivery import Delivery, Parameters
 from settings.places import read_places
 from settings.sources import resolve
+from tasks.models.builtin import BUILT_IN
 from tasks.workplace import Workplace, open_workplace
 
 
@@ -20,7 +21,7 @@ def add_name(parser: argparse.ArgumentParser) -> None:
 def settings_of(options: argparse.Namespace) -> Delivery:
     """Give the settings of the sources, for the model that --name names; sets options.name."""
     named = [] if options.name is None else ["--serving.name", options.name]
-    delivery = resolve(named, environ=os.environ, folder=Path.cwd()).delivery
+    delivery = resolve(named, Parameters(BUILT_IN), environ=os.environ, folder=Path.cwd()).delivery
     options.name = delivery.serving.name
     return delivery
 

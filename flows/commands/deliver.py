@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flows.commands.engine import ready_prefect
+from settings.delivery import Parameters
 from settings.errors import NotPromoted, SlipwayError
+from settings.modules import find_model
 from settings.sources import Resolved, resolve
 from tasks.datasets.roles import check_roles
+from tasks.models.builtin import BUILT_IN
 from tasks.steps import read_code
 from tasks.workplace import Workplace, open_workplace
 
@@ -23,16 +26,17 @@ if TYPE_CHECKING:
 
 def run(arguments: Sequence[str]) -> int:
     """Deliver; raises SlipwayError."""
-    resolved = resolve(arguments, environ=os.environ, folder=Path.cwd())
+    model = find_model(arguments, environ=os.environ, folder=Path.cwd(), default=BUILT_IN)
+    resolved = resolve(arguments, Parameters(model), environ=os.environ, folder=Path.cwd())
     check_roles(resolved.delivery.data, resolved.origins)
     place = open_workplace(resolved.places, resolved.delivery.serving.name)  # a backend may not work here
-    read_code()
+    read_code(model)
     with ready_prefect(resolved.places, "a delivery"):
-        from flows.deliver import deliver
+        from flows.deliver import flow_of
         from flows.observed import run_observed
 
         try:
-            delivered = run_observed(deliver, **parameters(resolved))
+            delivered = run_observed(flow_of(model), **parameters(resolved))
         except BaseException as error:
             if isinstance(error, NotPromoted) and error.outcome is not None:
                 say(cast("Delivered", error.outcome), resolved.places.serving_token_file)
@@ -46,8 +50,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def parameters(resolved: Resolved) -> dict[str, Any]:
     """Give the parameters of the flow: one per stage, and how far to go."""
-    stages = {name: getattr(resolved.delivery, name) for name in type(resolved.delivery).model_fields}
-    return {**stages, "until": resolved.until, "force": resolved.force, "why": resolved.why}
+    return {**resolved.delivery.stages, "until": resolved.until, "force": resolved.force, "why": resolved.why}
 
 
 def say(delivered: Delivered, token_file: Path | None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.datasets.selection import training_rows
+from tasks.making.room import check_room
 
 if TYPE_CHECKING:
     from settings.hyperparameters import DataSettings
@@ -40,6 +41,7 @@ def make_network(
 
     hardware.configure_threads(side_by_side=network.side_by_side)
     built = build(network, settings, description)
+    check_room(folder, network.name, built.variables)
     seen = training_rows(dataset, held_out=data.held_out, limit=data.limit)
     tensors = built.tensors(seen.images, seen.labels if network.role != "classifier" else seen.known_labels())
     trained = train(

@@ -40,7 +40,7 @@ def shift(rows: tf.Tensor, shape: tuple[int, ...], most: int, key: tf.Tensor) ->
 
 
 def _values_of_patches(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """One row per patch with 1 at its values, (patches, values): as a product it spreads patches over them."""
+    """One row per patch with 1 at its values, (patches, values): as a product it spreads patches."""
     number = np.arange(shape[0]) * GRID // shape[0]  # of the patch along the first axis
     if len(shape) > 1:
         across = np.arange(shape[1]) * GRID // shape[1]

@@ -65,10 +65,10 @@ def cores(cgroup: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
 def configure_threads(*, side_by_side: bool) -> None:
     """Gives TensorFlow two threads between operations and shares the cores among them.
 
-    Where a step has two chains of operations `side_by_side`, two threads within one operation gain less;
-    else each operation has all cores. TensorFlow takes this only before its first use in the process, so whatever used it earlier has
-    decided, at the price of speed alone; what uses it later (the export, a parity check) is too short to
-    lose by it.
+    Where a step has two chains of operations `side_by_side`, two threads within one operation gain less; else
+    each operation has all cores. TensorFlow takes this only before its first use in the process, so whatever
+    used it earlier has decided, at the price of speed alone; what uses it later (the export, a parity check)
+    is too short to lose by it.
     """
     import tensorflow as tf
 

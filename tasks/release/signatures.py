@@ -42,8 +42,8 @@ class Signed:
 def release(model: Model, description: Description, parts: Mapping[str, Part]) -> Signed:
     """Give all networks, by name, and the threshold as one module with the signatures of a release.
 
-    The variable `module.threshold`, where a network scores, is NaN, by which every row is out of distribution,
-    until it is assigned.
+    The variable `module.threshold`, where a network scores, is NaN, by which every row is out of
+    distribution, until it is assigned.
     """
     module = tf.Module(name="release")
     variables = {name: _variables(part.weights) for name, part in parts.items()}

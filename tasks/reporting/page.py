@@ -40,12 +40,16 @@ def render(receipt: Json, verdict: Json, verdict_folder: Path) -> str:
     title = f"{receipt['name']} version {receipt['version']}"
     measured = (
         (
-            _section("Out-of-distribution detection", figures.detection(verdict)),
+            *(
+                [_section("Out-of-distribution detection", figures.detection(verdict))]
+                if verdict["detectors"]
+                else []
+            ),
             _section("Classification", figures.classification(verdict)),
-            _section("Images worth a look", figures.pictures(verdict, verdict_folder)),
+            _section("Rows worth a look", figures.pictures(verdict, verdict_folder)),
             _section("Latency through the endpoint", _latency(verdict["latency"], verdict["machine"])),
         )
-        if "detectors" in verdict  # answers that are not finite leave nothing to measure
+        if "accuracy" in verdict  # answers that are not finite leave nothing to measure
         else ()
     )
     body = tag(
@@ -129,7 +133,7 @@ def _latency(latency: Sequence[Json], machine: str) -> Markup:
         for each in latency
     ]
     return table(
-        ("images in a request", "requests", "median", "99 % within"),
+        ("rows in a request", "requests", "median", "99 % within"),
         rows,
         f"One request after the other, as a client sees it, measured on {machine}",
     )
