@@ -52,6 +52,7 @@ from tasks.stopping import sheltered, should_stop, stop_in_order
 from tasks.store.lock import data_lock, run_lock
 from tasks.timeline import Entry, Timeline
 from tasks.train import train
+from tasks.trial import try_out
 from tasks.workplace import open_workplace, other_registries
 
 
@@ -96,6 +97,8 @@ def deliver_model(model: Model, delivery: Delivery, until: Until, force: bool, w
             bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
         with data_lock(place.store.data_root, should_stop=should_stop):
             gathered = gather(place, delivery.data, timeline)
+        if model.source is not None:
+            timeline.run(try_out, place, model, delivery, gathered)
         trained = timeline.run_each(
             [train.with_options(name=f"train-{network.name}") for network in model.networks],
             [

@@ -125,6 +125,22 @@ class Network:
     side_by_side: bool = False  # a step has two chains of operations: a thread for each beats one with two
 
 
+@dataclass(frozen=True)
+class OwnGate:
+    """A gate that the model adds to those of the judging: a figure, and between what it has to be.
+
+    `measure` takes what the endpoint answered, arrays by set (`test`, and the outlier sets by name) and
+    output, and the labels of the test rows; it imports what is slow inside of the function. `needs` names
+    outputs without which the gate is not applicable.
+    """
+
+    name: str
+    measure: Callable[[Mapping[str, Mapping[str, Any]], Any], float]
+    minimum: float | None = None
+    maximum: float | None = None
+    needs: tuple[str, ...] = ()
+
+
 TAKEN = (
     "data",
     "judging",
@@ -146,13 +162,19 @@ class Model:
     """A model that can be delivered: its name, its networks, and its defaults of the stages.
 
     `defaults` are by dotted name (`data.train`), and below every other source of settings. `inputs` is what
-    the rows are called in requests. Raises WrongInput where the parts do not fit.
+    the rows are called in requests. `signatures` are functions that the release answers by, beside its own:
+    each takes the networks, functions of rows by name, and the rows, and gives tensors of N rows by name.
+    Raises WrongInput where the parts do not fit.
     """
 
     name: str
     networks: tuple[Network, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = "rows"
+    gates: tuple[OwnGate, ...] = ()
+    signatures: Mapping[str, Callable[[Mapping[str, Callable[[Any], Any]], Any], dict[str, Any]]] = field(
+        default_factory=dict
+    )
     source: Path | None = None  # the file of the module that defines it; None for the built-in one
 
     def __post_init__(self) -> None:

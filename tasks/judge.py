@@ -102,6 +102,7 @@ def ask(
         data=gathered.data,
         judging=delivery.judging,
         serving=delivery.serving,
+        gates=model.gates,
     )
     return question, champions.champion_among(rivals), on
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from settings.hyperparameters import DataSettings, JudgingSettings, ServingSettings
-from settings.model import Description
+from settings.model import Description, OwnGate
 from tasks.machine import this_machine
 from tasks.release.champions import Rival
 from tasks.steps import CODE, described, used
 from tasks.store.artifacts import Artifact
+from tasks.store.functions import reach
 from tasks.store.keys import Key, make_key
 
 
@@ -30,6 +31,7 @@ class Question:
     data: DataSettings
     judging: JudgingSettings
     serving: ServingSettings
+    gates: tuple[OwnGate, ...] = ()  # of the model's own
 
     @property
     def key(self) -> Key:
@@ -38,6 +40,8 @@ class Question:
         inputs |= {f"rival {rival.version}": rival.digest for rival in self.rivals}
         inputs |= {f"set {name}": made.digest for name, made in self.sets.items()}
         roles = {rival.version: dict(rival.roles) for rival in self.rivals}
+        own = {gate.name: (gate.minimum, gate.maximum, gate.needs) for gate in self.gates}
+        code = reach([gate.measure for gate in self.gates])
         every = [name for name in JudgingSettings.model_fields if name != "request_images"]
         return make_key(
             modules=CODE["verdict"],
@@ -48,12 +52,14 @@ class Question:
                 "made": self.primary_is_made,
                 "rivals": roles,
             }
+            | ({"gates": own} if own else {})
             | ({"machine": this_machine()} if self.judging.max_latency_ms > 0 else {})
             | described(self.description)
             | used("data", self.data, "held_out", "limit")
             | used("judging", self.judging, *every)
             | used("serving", self.serving, "runtime"),
-            libraries=["ai-edge-litert", "numpy", "orjson", "tensorflow"],
+            libraries=sorted({"ai-edge-litert", "numpy", "orjson", "tensorflow", *code.libraries}),
+            code=code.digests,
         )
 
     def scores_key(self, digest: str) -> Key:

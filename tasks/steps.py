@@ -38,6 +38,7 @@ def read_code(model: Model) -> None:
             code_digests(module)
     for network in model.networks:
         code_of(network)
+    reach([*model.signatures.values(), *(gate.measure for gate in model.gates)])
 
 
 @cache
@@ -111,8 +112,9 @@ def release_key(
     settings = {"roles": {each.name: each.role for each in model.networks}, "inputs": model.inputs}
     settings |= described(description) | used("data", delivery.data, "held_out", "limit")
     settings |= used("judging", judging, "false_positive_rate")
-    code: dict[str, str] = {}
-    libraries = {"numpy", "tensorflow"}
+    own = reach(model.signatures.values())
+    settings |= {"signatures": list(model.signatures)} if model.signatures else {}
+    code, libraries = own.digests, {"numpy", "tensorflow", *own.libraries}
     for network in model.networks:
         settings |= used_by(network, delivery.networks[network.name], at_export=True)
         code |= code_of(network).digests

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from tasks.judging.comparison import Rival
 from tasks.judging.latency import Latency
 from tasks.judging.scores import IN_DISTRIBUTION, SCORE, Outputs, Scores, rows_in
 from tasks.release.parity import Answers
+
+if TYPE_CHECKING:
+    from settings.model import OwnGate
 
 Rows = NDArray[Any]
 
@@ -52,6 +55,7 @@ class Case:
     classes: tuple[str, ...]  # by label
     release: Mapping[str, Any]  # facts that go into the verdict as they are
     primary_is_made: bool = False  # since no outliers were given
+    own_gates: tuple[OwnGate, ...] = ()  # those that the model brings
     latency: tuple[Latency, ...] = ()  # of the candidate's endpoint; empty: not measured
     machine: str = ""  # on which it was measured
 

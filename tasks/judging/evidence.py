@@ -49,6 +49,7 @@ def make_case(
         primary=question.primary,
         wanted=question.wanted,
         primary_is_made=question.primary_is_made,
+        own_gates=question.gates,
         classes=question.description.classes,
         test_labels=tested_rows(dataset, limit=data.limit).known_labels(),
         train_rows=training_rows(dataset, held_out=data.held_out, limit=data.limit).images,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from tasks.judging.latency import Latency
 from tasks.judging.scores import Outputs
 from tasks.judging.statistics import Estimate
 from tasks.release.parity import Parity
+
+if TYPE_CHECKING:
+    from settings.model import OwnGate
 
 # MNIST shares no row between training and test; made and scraped sets may share a few blank ones.
 MAX_LEAKED_SHARE = 0.001
@@ -249,6 +252,14 @@ def latency(measured: Sequence[Latency], machine: str, max_ms: float) -> Gate:
     detail = f"on {machine}; {detail}" if measured else "not measured"
     required, state = (f"≤ {max_ms:g} ms", held(passed)) if max_ms > 0 else (OFF, OFF)
     return Gate("latency", at_one, required, state, detail)
+
+
+def own(gate: OwnGate, measured: float) -> Gate:
+    """A gate of the model's own: its figure is between the bounds that it names."""
+    low = -np.inf if gate.minimum is None else gate.minimum
+    high = np.inf if gate.maximum is None else gate.maximum
+    bounds = [f"≥ {low:g}"] * (gate.minimum is not None) + [f"≤ {high:g}"] * (gate.maximum is not None)
+    return Gate(gate.name, measured, " and ".join(bounds) or "recorded", held(low <= measured <= high))
 
 
 def _parity(name: str, sets: Mapping[str, Parity], rtol: float) -> Gate:

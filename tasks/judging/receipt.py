@@ -17,7 +17,17 @@ Outcome = Literal["promoted", "refused", "judged", "forced", "taken back", "over
 """What came of a judging; taken back: an operator had decided against the version, overtaken: meanwhile."""
 
 # What only the page draws stays in the verdict.
-LEFT_OUT = ("gates", "passed", "counts", "primary", "release", "compared", "histograms", "pictures")
+LEFT_OUT = (
+    "gates",
+    "own_gates",
+    "passed",
+    "counts",
+    "primary",
+    "release",
+    "compared",
+    "histograms",
+    "pictures",
+)
 
 
 def write_receipt(

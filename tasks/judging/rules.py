@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from settings.errors import WrongInput
 from tasks.judging import gates, measures
 from tasks.judging.case import Case
 from tasks.judging.gates import Gate
@@ -15,6 +16,7 @@ from tasks.judging.statistics import wilson
 
 if TYPE_CHECKING:
     from settings.hyperparameters import JudgingSettings
+    from settings.model import OwnGate
 
     Judge = Callable[[Case, Measurement, JudgingSettings], Gate]
 
@@ -26,6 +28,21 @@ class Rule:
     name: str
     judge: Judge
     needs: tuple[str, ...] = ()
+
+    @classmethod
+    def of_the_model(cls, gate: OwnGate) -> Rule:
+        """Give the rule of a gate that the model brings."""
+
+        def judge(case: Case, measured: Measurement, settings: JudgingSettings) -> Gate:
+            try:
+                figure = float(gate.measure(case.candidate.sets, case.test_labels))
+            except Exception as error:
+                raise WrongInput(
+                    f"the gate {gate.name} of the model: {type(error).__name__}: {error}"
+                ) from error
+            return gates.own(gate, figure)
+
+        return cls(gate.name, judge, gate.needs)
 
     def decide(self, case: Case, measured: Measurement, settings: JudgingSettings) -> Gate:
         """Give the gate; one that lacks what it needs is not applicable, and says so."""

@@ -14,7 +14,7 @@ from tasks.judging.case import Case
 from tasks.judging.gates import Gate
 from tasks.judging.measurement import Measurement, measure
 from tasks.judging.measures import judged_against
-from tasks.judging.rules import RULES
+from tasks.judging.rules import RULES, Rule
 from tasks.judging.scores import SCORE
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Verdict:
     @property
     def quality_gates(self) -> tuple[Gate, ...]:
         """The gates that say what a model is good for."""
-        return tuple(gate for gate in self.gates if gate.name in gates.QUALITY)
+        own = self.content.get("own_gates", ())
+        return tuple(gate for gate in self.gates if gate.name in gates.QUALITY or gate.name in own)
 
     @property
     def failed_gates(self) -> tuple[Gate, ...]:
@@ -97,9 +98,10 @@ def _write(folder: Path, case: Case, decided: tuple[Gate, ...], figures: Mapping
     """Write verdict.json, and give the verdict."""
     content = {
         "primary": {"set": case.primary, "wanted": case.wanted, "made": case.primary_is_made},
-        "passed": Verdict(decided, {}).passed,
+        "passed": Verdict(decided, {"own_gates": [gate.name for gate in case.own_gates]}).passed,
         "counts": gates.counts(decided),
         "gates": [gate.as_json() for gate in decided],
+        "own_gates": [gate.name for gate in case.own_gates],
         **figures,
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
@@ -111,7 +113,8 @@ def _write(folder: Path, case: Case, decided: tuple[Gate, ...], figures: Mapping
 
 def decide(case: Case, measured: Measurement, settings: JudgingSettings) -> tuple[Gate, ...]:
     """Give every gate but the first, in the order of the table."""
-    return tuple(rule.decide(case, measured, settings) for rule in RULES)
+    rules = (*RULES, *map(Rule.of_the_model, case.own_gates))
+    return tuple(rule.decide(case, measured, settings) for rule in rules)
 
 
 def load_verdict(folder: Path) -> Verdict:

@@ -14,7 +14,8 @@ from tasks.datasets.pixels import scale
 from tasks.models.building import build
 from tasks.release import contract, litert, saved_model, signatures
 from tasks.release.golden import golden_rows
-from tasks.release.inprocess import BATCH, in_batches, load_saved_model
+from tasks.release.inprocess import BATCH, Answers, in_batches, load_saved_model
+from tasks.release.parity import compare
 from tasks.release.promise import DEFAULT, SCORE, promised
 from tasks.release.scales import measure_scales
 from tasks.release.signatures import Part
@@ -40,6 +41,7 @@ _MEASURED = {
 }
 
 _SCALES_ON = 250  # held-out rows
+_MEMORY_RTOL = 1e-4  # as between the endpoint and the SavedModel
 
 
 def export(
@@ -70,7 +72,7 @@ def export(
         for network in model.networks
     }
     release = signatures.release(model, description, parts)
-    expected = promised(model, description)
+    expected = signatures.described(release, model, promised(model, description))
 
     rows = scale(held_out)  # (H, ...) float32
     is_in = np.ones(len(rows), bool)
@@ -91,7 +93,8 @@ def export(
     saved_model.write(folder, release)
     _write_alone(folder, model, description, parts)
     litert.write(folder / contract.TFLITE, release, expected)
-    _write_golden(folder, golden, expected)
+    answers = _write_golden(folder, golden, expected)
+    _check_answers(model, parts, golden, answers, scales)
     _write_manifest(
         folder,
         {
@@ -134,7 +137,7 @@ def _scores(release: signatures.Signed, rows: np.ndarray) -> np.ndarray:
     return in_batches(lambda part: {SCORE: answer(part)[SCORE].numpy()}, rows, BATCH)[SCORE]
 
 
-def _write_golden(folder: Path, rows: np.ndarray, expected: Mapping[str, contract.Signature]) -> None:
+def _write_golden(folder: Path, rows: np.ndarray, expected: Mapping[str, contract.Signature]) -> Answers:
     """Write the rows and what the SavedModel, as it stands in the folder, answers by each signature."""
     answers: dict[str, Any] = {contract.GOLDEN_ROWS: rows}
     ask = load_saved_model(folder)
@@ -142,6 +145,23 @@ def _write_golden(folder: Path, rows: np.ndarray, expected: Mapping[str, contrac
         outputs = ask(rows, name)
         answers |= {output: outputs[output] for output in signature.outputs}  # in an order that is fixed
     np.savez(folder / contract.GOLDEN, **answers)
+    return answers
+
+
+def _check_answers(
+    model: Model, parts: Mapping[str, Part], rows: np.ndarray, answers: Answers, scales: Mapping[str, float]
+) -> None:
+    """Raise RuntimeError where the SavedModel does not answer what the networks in memory do."""
+    classifier = parts[model.classifier.name]
+    memory = {"logits": classifier.trainable.forward(classifier.weights, rows).numpy()}
+    if model.scorer is not None:
+        scorer = parts[model.scorer.name]
+        output = scorer.trainable.forward(scorer.weights, rows)
+        scored = output if scorer.network.role == "score" else scorer.trainable.score(rows, output)
+        memory[SCORE] = scored.numpy()
+    parity = compare(answers, memory, rtol=_MEMORY_RTOL, scales=scales, threshold=None)
+    if not parity.agree:
+        raise RuntimeError(f"the SavedModel does not answer as the networks in memory do: {parity}")
 
 
 def _write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
+from settings.errors import WrongInput
 from tasks.models.trainable import Trainable, reconstruction_error
+from tasks.release.contract import Signature, Tensor
 from tasks.release.promise import ALONE, DEFAULT, INFER, RECONSTRUCT, restored_name
 
 if TYPE_CHECKING:
@@ -68,6 +71,9 @@ def release(model: Model, description: Description, parts: Mapping[str, Part]) -
         functions[RECONSTRUCT, ALONE] = lambda rows: {
             restored_name(model): autoencoder.trainable.forward(held, rows)
         }
+    forward = {name: partial(part.trainable.forward, variables[name]) for name, part in parts.items()}
+    for name, function in model.signatures.items():
+        functions[name, model.inputs] = partial(function, forward)
     return _sign(module, description, functions)
 
 
@@ -138,3 +144,24 @@ def _named(function: Callable[..., Any], name: str, argument: str) -> Callable[.
     parameter = inspect.Parameter(argument, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     call.__signature__ = inspect.Signature([parameter])  # type: ignore[attr-defined]
     return call
+
+
+def described(signed: Signed, model: Model, promised: Mapping[str, Signature]) -> dict[str, Signature]:
+    """Give the promised signatures and those that the model adds, as they were traced.
+
+    Raises WrongInput for one whose name, or an output's, is taken, and for outputs that are not of N rows.
+    """
+    signatures = dict(promised)
+    taken = {output for signature in promised.values() for output in signature.outputs}
+    (rows,) = promised[DEFAULT].inputs.values()
+    for name in model.signatures:
+        outputs = {}
+        for output, tensor in signed.functions[name].structured_outputs.items():
+            if name in promised or output in taken or not output.isidentifier():
+                raise WrongInput(f"the signature {name} of the model gives {output!r}, which is taken")
+            if tensor.shape.rank is None or tensor.shape.rank < 1 or None in tensor.shape[1:]:
+                raise WrongInput(f"the signature {name} gives {output} of shape {tensor.shape}, not (N, ...)")
+            taken.add(output)
+            outputs[output] = Tensor(tensor.dtype.name, (-1, *tensor.shape[1:]), f"of the signature {name}")
+        signatures[name] = Signature({model.inputs: rows}, outputs)
+    return signatures

@@ -45,7 +45,7 @@ _parts: dict[
 ] = {}  # of each part of a key: its module and name, and if of settings
 
 
-def reach(functions: Iterable[Callable[..., Any]], settings: type) -> Reached:
+def reach(functions: Iterable[Callable[..., Any]], settings: type = object) -> Reached:
     """Give what functions reach, and the methods of a class of settings.
 
     Raises WrongInput for what is no function at the top of a module, and for a library that is not installed.
