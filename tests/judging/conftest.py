@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,15 @@ from tasks.judging.scores import Scores
 from tasks.judging.scoring import score_sets
 
 CLASSES = 10
+
+PROMISED = {
+    "class_ids": {"shape": [-1]},
+    "probabilities": {"shape": [-1, CLASSES]},
+    "logits": {"shape": [-1, CLASSES]},
+    "score": {"shape": [-1]},
+    "in_distribution": {"shape": [-1]},
+}
+"""The outputs of `serving_default` as a manifest describes them."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +69,23 @@ class World:
     """Ten classes of noisy patterns, outliers that are none, and a fake client that knows the means."""
 
     client: FakeClient
-    train_images: np.ndarray
+    train_rows: np.ndarray
     test_labels: np.ndarray
     sets: dict[str, np.ndarray]
+    promised: dict[str, dict[str, list[int]]] = field(default_factory=lambda: PROMISED)
+
+    def without_score(self) -> World:
+        """Give the world of a model that classifies alone: its answers have no score, and it no outliers."""
+
+        def classify(answered: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+            return {name: answered[name] for name in ("class_ids", "probabilities", "logits")}
+
+        return replace(
+            self,
+            client=replace(self.client, alter=classify),
+            sets={"test": self.sets["test"]},
+            promised={name: PROMISED[name] for name in ("class_ids", "probabilities", "logits")},
+        )
 
     def scores(self, client: FakeClient | None = None) -> Scores:
         """Give what the client answers for all sets."""
@@ -71,7 +94,8 @@ class World:
             client,
             self.sets,
             version=client.version,
-            request_images=64,
+            promised=self.promised,
+            request_rows=64,
             should_stop=lambda: False,
         )
 
@@ -93,7 +117,7 @@ def world() -> World:
     flagged_from = np.sort(client.predict((test / np.float32(255)).astype(np.float32)).outputs["score"])[-3]
     return World(
         client=replace(client, threshold=float(flagged_from)),  # two of 200 test images are above it
-        train_images=drawn(train_labels),
+        train_rows=drawn(train_labels),
         test_labels=test_labels.astype(np.uint8),
         sets={
             "test": test,
@@ -115,7 +139,7 @@ def make_case(world: World) -> Callable[..., Case]:
 
     def make(**parts: Any) -> Case:
         candidate = parts.pop("candidate", None) or world.scores()
-        outputs = {name: scores.outputs() for name, scores in world.scores().sets.items()}
+        outputs = {name: dict(answered) for name, answered in world.scores().sets.items()}
         given: dict[str, Any] = {
             "rivals": (),
             "sets": world.sets,
@@ -123,7 +147,8 @@ def make_case(world: World) -> Callable[..., Case]:
             "primary": "letters",
             "wanted": "letters",
             "test_labels": world.test_labels,
-            "train_images": world.train_images,
+            "train_rows": world.train_rows,
+            "classes": tuple(map(str, range(CLASSES))),
             "references": References(outputs, outputs),
             "threshold": world.client.threshold,
             "scales": {"logits": 1.0, "score": 0.01},

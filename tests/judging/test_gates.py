@@ -6,7 +6,7 @@ import pytest
 from tasks.judging import gates
 from tasks.judging.comparison import Comparison
 from tasks.judging.latency import Latency
-from tasks.judging.statistics import Estimate
+from tasks.judging.statistics import Estimate, wilson
 from tasks.release.parity import compare
 
 
@@ -33,8 +33,8 @@ def test_a_bound_of_zero_is_none() -> None:
 def test_gates_are_counted_by_what_came_of_them() -> None:
     """Off and not applicable are no passes; a state that no gate has is not told."""
     decided = [
-        gates.leak(0, 10),
-        gates.leak(9, 10),
+        gates.leak(wilson(0, 10, 0.95), 10),
+        gates.leak(wilson(9, 10, 0.95), 10),
         gates.champion([], on=True),
         gates.champion([], on=False),
     ]
@@ -77,11 +77,22 @@ def test_numbers_are_short(value: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("leaked", "state"), [(0, "passed"), (10, "passed"), (11, "failed"), (10_000, "failed")]
+    ("leaked", "rows", "state"),
+    [
+        (0, 10_000, "passed"),
+        (10, 10_000, "passed"),
+        (16, 10_000, "passed"),  # the interval reaches down to 0.00099
+        (17, 10_000, "failed"),
+        (10_000, 10_000, "failed"),
+        (1, 200, "passed"),  # 0.00088 to 0.028
+        (2, 200, "failed"),
+    ],
 )
-def test_leak(leaked: int, state: str) -> None:
-    """One test image in a thousand may be a training image too."""
-    assert gates.leak(leaked, 10_000).state == state
+def test_leak(leaked: int, rows: int, state: str) -> None:
+    """One test row in a thousand may be a training row too: fails where there surely are more."""
+    gate = gates.leak(wilson(leaked, rows, 0.95), rows)
+    assert (gate.state, gate.measured, gate.required) == (state, leaked / rows, "≤ 0.001")
+    assert gate.detail == f"{leaked} of {rows:,} test rows are training rows too"
 
 
 @pytest.mark.parametrize(("value", "state"), [(0.98, "passed"), (0.9799, "failed")])
@@ -142,9 +153,28 @@ def test_trivial_detectors() -> None:
     [(0.0, False), (0.0049, False), (0.005, True), (0.02, True), (0.0201, False), (1.0, False)],
 )
 def test_flagged_share(share: float, passed: bool) -> None:
-    """From half to twice the asked-for rate, both ends included."""
-    gate = gates.flagged_share(Estimate(share, 0, 1), 0.01, 0.5, 2.0)
+    """From half to twice the asked-for rate, both ends included, where the share is known exactly."""
+    gate = gates.flagged_share(Estimate(share, share, share), 0.01, 0.5, 2.0)
     assert (gate.state, gate.required) == ("passed" if passed else "failed", "0.005 to 0.02")
+
+
+@pytest.mark.parametrize(
+    ("flagged", "rows", "passed"),
+    [
+        (0, 200, True),  # 0 to 0.019
+        (0, 1_000, False),  # 0 to 0.0038
+        (7, 200, True),  # 0.017 to 0.07
+        (9, 200, False),  # 0.024 to 0.083
+        (29, 10_000, False),
+        (40, 10_000, True),  # 0.0029 to 0.0054
+        (227, 10_000, True),
+        (232, 10_000, False),
+    ],
+)
+def test_a_share_of_few_rows_is_not_sure(flagged: int, rows: int, passed: bool) -> None:
+    """What counts is whether the interval reaches into the range."""
+    gate = gates.flagged_share(wilson(flagged, rows, 0.95), 0.01, 0.5, 2.0)
+    assert gate.state == ("passed" if passed else "failed")
 
 
 def test_parity() -> None:
@@ -156,7 +186,7 @@ def test_parity() -> None:
     good, bad = compare(near, answers, **given), compare(far, answers, **given)
     passed = gates.endpoint_parity({"test": good}, 1e-4)
     assert (passed.name, passed.state, passed.measured) == ("endpoint-parity", "passed", 0)
-    assert "50 images agree" in passed.detail
+    assert "50 rows agree" in passed.detail
     assert "50.0 % of which" in passed.detail
     failed = gates.litert_parity({"test": good, "letters": bad}, 1e-4)
     assert (failed.name, failed.state, failed.measured) == ("litert-parity", "failed", 1)

@@ -8,7 +8,7 @@ from tasks.judging import measures
 
 def test_the_confusion_has_the_true_class_in_rows() -> None:
     """A 3 taken for a 5 stands in row 3, column 5; a class that does not occur has no accuracy."""
-    table = measures.confusion(np.array([3, 3, 5], np.uint8), np.array([5, 3, 5]))
+    table = measures.confusion(np.array([3, 3, 5], np.uint8), np.array([5, 3, 5]), 10)
     assert (table[3, 5], table[3, 3], table[5, 5], table.sum()) == (1, 1, 1, 3)
     classes = measures.per_class(table, 0.95)
     assert [(each["class"], each["images"], each["accuracy"]["value"]) for each in classes] == [

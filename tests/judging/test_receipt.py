@@ -41,7 +41,7 @@ def test_the_receipt_holds_what_was_decided_and_measured(
     assert receipt["release"] == {"name": "mnist", "digest": "abc"}
     assert receipt["verdict"] == "123"
     assert receipt["gates"] == verdict["gates"]
-    assert receipt["primary"] == {"set": "letters", "wanted": "letters"}
+    assert receipt["primary"] == {"set": "letters", "wanted": "letters", "made": False}
     assert receipt["passed"] is True
     assert receipt["counts"] == {"passed": 8, "failed": 0, "off": 1, "not applicable": 1}
     assert receipt["precision"] == {"classifier": "float32", "concept": "bfloat16"}

@@ -12,6 +12,8 @@ from settings.errors import Stopped, Surroundings
 from tasks.judging.scores import Scores
 from tasks.judging.scoring import IN_FLIGHT, score_sets
 
+PROMISED = {"class_ids": [-1], "probabilities": [-1, 10], "logits": [-1, 10], "score": [-1]}
+
 
 def never() -> bool:
     """Nobody asks to stop."""
@@ -19,21 +21,26 @@ def never() -> bool:
 
 
 def score(client: Any, sets: Any, **arguments: Any) -> Scores:
-    """Score with requests of 64 images, unless told otherwise."""
-    given = {"version": 1, "request_images": 64, "should_stop": never}
+    """Score with requests of 64 rows, unless told otherwise."""
+    given = {
+        "promised": {name: {"shape": shape} for name, shape in PROMISED.items()},
+        "version": 1,
+        "request_rows": 64,
+        "should_stop": never,
+    }
     return score_sets(client, sets, **(given | arguments))
 
 
 def test_every_image_has_its_own_answer_in_its_place(world: Any) -> None:
     """Requests of any size give what one request for the whole set gives."""
-    whole = score(world.client, world.sets, request_images=1_000)
-    parts = score(world.client, world.sets, request_images=7)
+    whole = score(world.client, world.sets, request_rows=1_000)
+    parts = score(world.client, world.sets, request_rows=7)
     assert whole.version == 1
     for name, images in world.sets.items():
-        assert len(whole.sets[name]) == len(images)
-        assert np.array_equal(whole.sets[name].class_ids, parts.sets[name].class_ids)
-        np.testing.assert_allclose(whole.sets[name].score, parts.sets[name].score, rtol=1e-5)
-    assert (whole.sets["test"].class_ids == world.test_labels).all()
+        assert {len(values) for values in whole.sets[name].values()} == {len(images)}
+        assert np.array_equal(whole.sets[name]["class_ids"], parts.sets[name]["class_ids"])
+        np.testing.assert_allclose(whole.sets[name]["score"], parts.sets[name]["score"], rtol=1e-5)
+    assert (whole.sets["test"]["class_ids"] == world.test_labels).all()
 
 
 def test_pixels_are_scaled_before_they_are_sent(world: Any) -> None:
@@ -59,7 +66,7 @@ def test_a_few_requests_are_in_flight(world: Any) -> None:
             under_way.discard(threading.get_ident())
         both.wait()
 
-    score(replace(world.client, before=arrive), {"test": world.sets["test"][:128]}, request_images=16)
+    score(replace(world.client, before=arrive), {"test": world.sets["test"][:128]}, request_rows=16)
     assert max(most) == IN_FLIGHT
 
 
@@ -81,6 +88,15 @@ def test_a_version_that_changes_on_the_way_is_refused(world: Any) -> None:
     client.before = change
     with pytest.raises(Surroundings, match="version 2"):
         score(client, {"test": world.sets["test"][:65]})
+
+
+def test_only_what_was_promised_is_taken(world: Any) -> None:
+    """An output that the release does not promise is left out of the scores."""
+    whole = score(world.client, world.sets)
+    assert world.client.predict(np.zeros((1, 28, 28), np.float32)).outputs.keys() - PROMISED.keys() == {
+        "in_distribution"
+    }
+    assert {tuple(answered) for answered in whole.sets.values()} == {tuple(PROMISED)}
 
 
 @pytest.mark.parametrize(
@@ -105,5 +121,5 @@ def test_a_wish_to_stop_is_heard_between_requests(world: Any) -> None:
     sent: list[int] = []
     client = replace(world.client, before=lambda imgs: sent.append(len(imgs)))
     with pytest.raises(Stopped):
-        score(client, world.sets, request_images=10, should_stop=lambda: len(sent) >= 3)
+        score(client, world.sets, request_rows=10, should_stop=lambda: len(sent) >= 3)
     assert 3 <= len(sent) <= 3 + IN_FLIGHT

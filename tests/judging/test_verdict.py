@@ -117,7 +117,7 @@ def test_the_verdict_is_kept_as_json(
     assert np.array_equal(content["confusion"], 20 * np.eye(10))
     assert content["classes"][3]["accuracy"]["value"] == 1.0
     for name in ("letters", "blank"):
-        assert set(content["detectors"][name]) == {"concept", "max-softmax", "mean-intensity", "pca-64"}
+        assert set(content["detectors"][name]) == {"concept", "max-softmax", "mean-intensity", "pca"}
         concept = content["detectors"][name]["concept"]
         assert concept["auroc"] == {"value": 1.0, "low": 1.0, "high": 1.0}
         assert concept["fpr95"]["value"] == 0.0
@@ -153,7 +153,7 @@ def test_a_constant_score_fails_auroc_and_trivial_detectors(
 ) -> None:
     """A score that says nothing has AUROC 0.5, and any detector is better."""
     scores = altered(world, score=lambda answered: np.full_like(answered["score"], 0.25))
-    references = {name: each.outputs() for name, each in scores.sets.items()}
+    references = {name: dict(each) for name, each in scores.sets.items()}
     verdict = judge(
         tmp_path, make_case(candidate=scores, references=References(references, references)), settings
     )
@@ -166,7 +166,7 @@ def test_a_threshold_of_zero_fails_the_flagged_share(
 ) -> None:
     """Everything is flagged, and that is not what was asked for."""
     scores = world.scores(replace(world.client, threshold=0.0))
-    references = {name: each.outputs() for name, each in scores.sets.items()}
+    references = {name: dict(each) for name, each in scores.sets.items()}
     verdict = judge(
         tmp_path,
         make_case(candidate=scores, references=References(references, references), threshold=0.0),
@@ -179,10 +179,11 @@ def test_a_threshold_of_zero_fails_the_flagged_share(
 def test_leaked_test_images_fail_the_leak(
     make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
 ) -> None:
-    """One of 200 test images among the training images is too many."""
-    leaked = np.concatenate([world.train_images, world.sets["test"][:1]])
-    verdict = judge(tmp_path, make_case(train_images=leaked), settings)
-    assert verdict.message() == "leak: measured 0.005, required ≤ 0.001"
+    """Two of 200 test rows among the training rows are surely too many; the detail counts them."""
+    leaked = np.concatenate([world.train_rows, world.sets["test"][:2]])
+    verdict = judge(tmp_path, make_case(train_rows=leaked), settings)
+    assert verdict.message() == "leak: measured 0.01, required ≤ 0.001"
+    assert verdict.failed_gates[0].detail == "2 of 200 test rows are training rows too"
 
 
 def test_other_weights_fail_the_parity(
@@ -190,8 +191,8 @@ def test_other_weights_fail_the_parity(
 ) -> None:
     """A LiteRT file of other weights, served, differs from the SavedModel at the endpoint and without it."""
     other = altered(world, logits=lambda answered: answered["logits"] * np.float32(1.01))
-    litert = {name: each.outputs() for name, each in other.sets.items()}
-    saved_model = {name: each.outputs() for name, each in world.scores().sets.items()}
+    litert = {name: dict(each) for name, each in other.sets.items()}
+    saved_model = {name: dict(each) for name, each in world.scores().sets.items()}
     verdict = judge(
         tmp_path, make_case(candidate=other, references=References(saved_model, litert)), settings
     )
@@ -203,7 +204,7 @@ def test_the_references_may_cover_the_test_set_alone(
     make_case: Callable[..., Any], world: Any, settings: JudgingSettings, tmp_path: Path
 ) -> None:
     """Parity is held on the sets that have a reference; a LiteRT answer that is missing there fails."""
-    outputs = {"test": world.scores().sets["test"].outputs()}
+    outputs = {"test": dict(world.scores().sets["test"])}
     assert judge(tmp_path, make_case(references=References(outputs, outputs)), settings).passed
     (tmp_path / "second").mkdir()
     verdict = judge(tmp_path / "second", make_case(references=References(outputs, {})), settings)
@@ -255,8 +256,72 @@ def test_a_verdict_says_first_which_outliers_it_looks_at(
         judge(tmp_path, make_case(wanted="notmnist-small"), settings)
     content = json.loads((tmp_path / VERDICT).read_text())
     assert next(iter(content)) == "primary"
-    assert content["primary"] == {"set": "letters", "wanted": "notmnist-small"}
+    assert content["primary"] == {"set": "letters", "wanted": "notmnist-small", "made": False}
     assert "; judged against letters; notmnist-small was wanted and could not be had" in caplog.text
+
+
+def test_a_primary_set_that_is_made_is_called_so(
+    make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where no outliers were given, the verdict says so in the file and in the log."""
+    with caplog.at_level("INFO"):
+        verdict = judge(tmp_path, make_case(primary_is_made=True), settings)
+    assert verdict.content["primary"] == {"set": "letters", "wanted": "letters", "made": True}
+    assert "; judged against letters, which is made: no outliers were given" in caplog.text
+
+
+def test_a_model_without_a_score_is_judged_by_what_it_classifies(
+    make_case: Callable[..., Any],
+    world: Any,
+    settings: JudgingSettings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The gates that need a score say what is missing; all others judge it, and it can pass or fail."""
+    alone = world.without_score()
+    answered = {"test": dict(alone.scores().sets["test"])}
+    case = make_case(
+        candidate=alone.scores(),
+        sets=alone.sets,
+        primary="",
+        wanted="",
+        threshold=None,
+        references=References(answered, answered),
+    )
+    with caplog.at_level("INFO"):
+        verdict = judge(tmp_path, case, settings)
+    assert [gate.name for gate in verdict.gates] == GATES
+    missing = {gate.name: gate.required for gate in verdict.gates if gate.state == "not applicable"}
+    assert missing == {
+        "auroc": "the model gives no score",
+        "trivial-detectors": "the model gives no score",
+        "flagged-share": "the model gives no in_distribution",
+        "champion": "none to compare with",
+    }
+    assert verdict.passed
+    assert verdict.message() == "5 gates passed, 1 off, 4 not applicable"
+    assert verdict.statistics() == {"accuracy": 1.0}
+    assert load_verdict(tmp_path) == verdict
+    content = verdict.content
+    assert (content["detectors"], content["threshold"], set(content["pictures"])) == ({}, None, {"mistakes"})
+    assert content["sets"] == {"test": {"role": "test", "images": 200}}
+    assert "histograms" not in content
+    assert "judged by what it classifies: the model gives no score" in caplog.text
+
+    (tmp_path / "second").mkdir()
+    wrong = replace(case, test_labels=np.roll(world.test_labels, 1))
+    assert failed(judge(tmp_path / "second", wrong, settings)) == ["accuracy"]
+
+
+def test_the_classes_of_a_verdict_are_those_of_the_data(
+    make_case: Callable[..., Any], settings: JudgingSettings, tmp_path: Path
+) -> None:
+    """Their names stand in it by label, and the confusion has a row for each, whether it occurs or not."""
+    names = (*map(str, range(10)), "none of these")
+    content = judge(tmp_path, make_case(classes=names), settings).content
+    assert content["class_names"] == list(names)
+    assert np.shape(content["confusion"]) == (11, 11)
+    assert [each["class"] for each in content["classes"]] == list(range(10))
 
 
 def test_a_bound_of_one_set_is_held(

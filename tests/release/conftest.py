@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from settings.hyperparameters import ClassifierSettings, ConceptSettings
+from settings.model import Description
+from tasks.models.builtin import BUILT_IN
+
+MNIST = Description(shape=(28, 28), classes=tuple("0123456789"))
 CLASSIFIER_UNITS = (784, 256, 64, 10)
 CONCEPT_UNITS = (784, 256, 128, 256, 784)
 
@@ -33,12 +38,12 @@ def export_inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     contrast = np.linspace(0.1, 1, 300)[:, None, None]
     held_out = np.random.default_rng(3).integers(0, 256, (300, 28, 28)) * contrast
     return {
-        "classifier": root / "classifier",
-        "concept": root / "concept",
+        "model": BUILT_IN,
+        "description": MNIST,
+        "networks": {name: root / name for name in ("classifier", "concept")},
+        "settings": {"classifier": ClassifierSettings(), "concept": ConceptSettings()},
         "held_out": held_out.astype(np.uint8),
         "false_positive_rate": 0.05,
-        "activation": "relu",
-        "score_form": "coarse",
         "facts": {"settings": {"classifier.steps": 2000}, "code": "abc"},
     }
 

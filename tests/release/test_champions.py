@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from settings.model import Description, Model
+from tasks.models.builtin import BUILT_IN, CLASSIFIER
 from tasks.release.champions import Rival, champion_among, compared_on, needed, rivals
 from tasks.release.history import Event, History, Statistic
+from tasks.release.promise import promised
 
-ON = compared_on("test images", "outliers", 0)
+SIGNATURES = promised(BUILT_IN, Description(shape=(28, 28), classes=tuple("0123456789")))
+ON = compared_on(SIGNATURES, "test rows", "outliers", 0)
 EVERY = range(1, 10)
 
 
@@ -121,16 +125,40 @@ def test_a_version_that_came_back_counts_again(told: Told) -> None:
 
 
 def test_only_what_was_measured_on_the_same_is_comparable(told: Told) -> None:
-    """Other outliers leave the accuracy comparable, other test images nothing; production is in any case."""
+    """Other outliers leave the accuracy comparable, other test rows nothing; production is in any case."""
     told.deliver(1, 0.99, 0.99)
     told.deliver(2, 0.98, 0.98)
-    others = compared_on("test images", "other outliers", 0)
+    others = compared_on(SIGNATURES, "test rows", "other outliers", 0)
     assert told.compared(3, others) == {
         2: {"accuracy": "production", "auroc": "production"},
         1: {"accuracy": "best"},
     }
-    for on in (compared_on("other images", "outliers", 0), compared_on("test images", "outliers", 3_000)):
+    for on in (
+        compared_on(SIGNATURES, "other rows", "outliers", 0),
+        compared_on(SIGNATURES, "test rows", "outliers", 3_000),
+    ):
         assert told.compared(3, on) == {2: {"accuracy": "production", "auroc": "production"}}
+
+
+def test_only_a_release_with_the_same_promise_is_comparable(told: Told) -> None:
+    """Another shape of the rows, another class or a score more is another contract."""
+    told.deliver(1, 0.99, 0.99)
+    told.deliver(2, 0.98, 0.98)
+    digits = tuple("0123456789")
+    without_score = Model("mnist", (CLASSIFIER,), inputs="imgs")
+    for model, shape, classes in (
+        (BUILT_IN, (28, 28, 1), digits),
+        (BUILT_IN, (28, 28), (*digits, "none")),
+        (without_score, (28, 28), digits),
+    ):
+        other = promised(model, Description(shape=shape, classes=classes))
+        on = compared_on(other, "test rows", "outliers", 0)
+        assert told.compared(3, on) == {2: {"accuracy": "production", "auroc": "production"}}
+
+
+def test_a_model_without_a_score_is_compared_by_its_accuracy(told: Told) -> None:
+    """It has no outliers, so there is no AUROC to be compared in."""
+    assert list(compared_on(SIGNATURES, "test rows", "", 0)) == ["accuracy"]
 
 
 def test_a_best_version_that_was_removed_is_stepped_over(told: Told) -> None:

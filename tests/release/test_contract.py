@@ -7,17 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.release.contract import (
-    CLASSIFIER_ALONE,
-    CONCEPT_ALONE,
-    SIGNATURES,
-    TFLITE,
-    Signature,
-)
+from settings.model import Description
+from tasks.models.builtin import BUILT_IN
+from tasks.release.contract import ALONE, CLASSIFIER_ALONE, TFLITE, Signature
 from tasks.release.inprocess import Answers, load_saved_model, run_litert
 from tasks.release.parity import compare
+from tasks.release.promise import promised
 from tasks.release.reader import Release
 
+SIGNATURES = promised(BUILT_IN, Description(shape=(28, 28), classes=tuple("0123456789")))
 COUNTS = (0, 1, 1000)
 
 
@@ -46,7 +44,7 @@ def test_outputs(released: Path, images: np.ndarray, name: str, count: int, form
     ("folder", "name", "outputs"),
     [
         (CLASSIFIER_ALONE, "serving_default", ("class_ids", "probabilities", "logits")),
-        (CONCEPT_ALONE, "infer", ("reconstructed",)),
+        (f"{ALONE}/concept", "infer", ("reconstructed",)),
     ],
 )
 def test_networks_alone(

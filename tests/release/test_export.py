@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from settings.errors import WrongInput
+from settings.hyperparameters import ConceptSettings
 from tasks.release.export import export
 from tasks.release.inprocess import load_saved_model
 from tasks.release.reader import Release
@@ -57,6 +58,8 @@ def test_manifest(released: Path, export_inputs: dict[str, Any]) -> None:
     assert manifest["code"] == "abc"
     assert manifest["false_positive_rate"] == 0.05
     assert manifest["held_out"] == {"images": 300, "flagged": 15}
+    assert manifest["classes"] == list("0123456789")
+    assert manifest["row"] == {"shape": [28, 28], "dtype": "uint8", "low": 0.0, "high": 255.0}
     assert manifest["signatures"]["serving_default"]["inputs"]["imgs"]["range"] == [0.0, 1.0]
     expected = digests(released)
     del expected["assets.extra/manifest.json"]
@@ -97,10 +100,11 @@ def test_golden(released: Path, export_inputs: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("activation", "score_form"), [("sigmoid", "error"), ("relu", "error")])
 def test_settings_reach_the_graph(
-    tmp_path: Path, released: Path, export_inputs: dict[str, Any], activation: str, score_form: str
+    tmp_path: Path, released: Path, export_inputs: dict[str, Any], activation: Any, score_form: Any
 ) -> None:
     """The concept's activation and the form of the score decide what is exported."""
-    export(tmp_path, **{**export_inputs, "activation": activation, "score_form": score_form})
+    concept = ConceptSettings(activation=activation, score=score_form)
+    export(tmp_path, **{**export_inputs, "settings": {**export_inputs["settings"], "concept": concept}})
     golden, other = Release(tmp_path).golden, Release(released).golden
     np.testing.assert_array_equal(golden["score"], golden["reconstructed"])  # the plain error
     made = slice(10, 14)  # noise and blank ones: the same whatever is flagged
@@ -120,17 +124,22 @@ def test_same_bytes(tmp_path: Path, released: Path, export_inputs: dict[str, Any
 
     fresh.mkdir()
     np.save(tmp_path / "held_out.npy", export_inputs["held_out"])
-    others = {name: value for name, value in export_inputs.items() if name != "held_out"}
-    arguments = {**others, "classifier": str(others["classifier"]), "concept": str(others["concept"])}
+    arguments = {name: export_inputs[name] for name in ("facts", "false_positive_rate")}
+    arguments["networks"] = {name: str(folder) for name, folder in export_inputs["networks"].items()}
     code = (
         "import json, sys, numpy\n"
         "from pathlib import Path\n"
         "from tasks.models.hardware import configure_threads\n"
-        "configure_threads()\n"
+        "configure_threads(side_by_side=True)\n"
+        "from settings.delivery import Parameters\n"
+        "from tasks.models.builtin import BUILT_IN\n"
         "from tasks.release.export import export\n"
+        "from tests.release.conftest import MNIST\n"
         "arguments = json.loads(sys.argv[1])\n"
-        "arguments |= {name: Path(arguments[name]) for name in ('classifier', 'concept')}\n"
-        "export(Path('fresh'), held_out=numpy.load('held_out.npy'), **arguments)\n"
+        "networks = {name: Path(folder) for name, folder in arguments.pop('networks').items()}\n"
+        "export(Path('fresh'), BUILT_IN, MNIST, networks=networks,\n"
+        "       settings=Parameters(BUILT_IN).delivery().networks,\n"
+        "       held_out=numpy.load('held_out.npy'), **arguments)\n"
     )
     subprocess.run(
         [sys.executable, "-c", code, json.dumps(arguments)],
@@ -145,23 +154,25 @@ def test_same_bytes(tmp_path: Path, released: Path, export_inputs: dict[str, Any
 
 def test_no_weights(tmp_path: Path, export_inputs: dict[str, Any]) -> None:
     """A folder without weights is named, and nothing is written."""
+    networks = {**export_inputs["networks"], "concept": Path("nowhere")}
     with pytest.raises(WrongInput, match=r"nowhere/weights\.npz does not exist"):
-        export(tmp_path, **{**export_inputs, "concept": Path("nowhere")})
+        export(tmp_path, **{**export_inputs, "networks": networks})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_weights_that_are_not_finite(tmp_path: Path, export_inputs: dict[str, Any]) -> None:
     """A concept whose scores are not finite is refused before anything is written."""
     concept = tmp_path / "concept"
-    shutil.copytree(export_inputs["concept"], concept)
+    shutil.copytree(export_inputs["networks"]["concept"], concept)
     with np.load(concept / "weights.npz") as arrays:
         weights = dict(arrays)
     weights["bias_4"][0] = np.nan
     np.savez(concept / "weights.npz", **weights)
     folder = tmp_path / "release"
     folder.mkdir()
-    with pytest.raises(WrongInput, match="300 of 300 scores of held-out images are not finite"):
-        export(folder, **{**export_inputs, "concept": concept})
+    networks = {**export_inputs["networks"], "concept": concept}
+    with pytest.raises(WrongInput, match="300 of 300 scores of held-out rows are not finite"):
+        export(folder, **{**export_inputs, "networks": networks})
     assert list(folder.iterdir()) == []
 
 

@@ -15,10 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from settings.hyperparameters import ConceptSettings, JudgingSettings
+from settings.hyperparameters import ClassifierSettings, ConceptSettings, JudgingSettings
+from settings.model import Description
 from tasks.channels.backend import Wanted
 from tasks.channels.client import Client
 from tasks.channels.local import LocalBackend
+from tasks.models.builtin import BUILT_IN
 from tasks.release.contract import TFLITE
 from tasks.release.inprocess import Answers, load_saved_model, run_litert
 from tasks.release.parity import Parity, compare
@@ -39,8 +41,8 @@ def normal(units: tuple[int, ...], deviation: Any, seed: int) -> Weights:
     random = np.random.default_rng(seed)
     weights = {}
     for layer, (inputs, outputs) in enumerate(pairwise(units), start=1):
-        weights[f"kernel_{layer}"] = random.normal(0, deviation(inputs), (inputs, outputs))
-        weights[f"bias_{layer}"] = random.normal(0, deviation(inputs), outputs)
+        weights[f"kernel_{layer}"] = random.normal(0, deviation(inputs), (inputs, outputs)).astype(np.float32)
+        weights[f"bias_{layer}"] = random.normal(0, deviation(inputs), outputs).astype(np.float32)
     return weights
 
 
@@ -60,20 +62,19 @@ def grown(weights: Weights) -> Weights:
 
 
 def make(name: str) -> dict[str, Any]:
-    """Give both networks, and the settings of the concept."""
-    concept = ConceptSettings()
+    """Give the weights of both networks, and the settings that they have."""
     sizes, hidden = (784, 256, 64, 10), 256
-    if name == "source":
-        concept = ConceptSettings(**tomllib.loads(PRESET.read_text())["concept"])
     if name == "wide":
         sizes, hidden = (784, 8_192, 64, 10), 8_192
+    concept = ConceptSettings(hidden=hidden)
+    if name == "source":
+        concept = ConceptSettings(**tomllib.loads(PRESET.read_text())["concept"])
     deviation = {"source": lambda inputs: 1.0, "wide": of_a_wide_one, "long": he}[name]
     classifier = normal(sizes, deviation, 1)
     return {
         "classifier": grown(classifier) if name == "long" else classifier,
         "concept": normal((784, hidden, 128, hidden, 784), deviation if name == "source" else he, 2),
-        "activation": concept.activation,
-        "score_form": concept.score,
+        "settings": {"classifier": ClassifierSettings(hidden_1=sizes[1]), "concept": concept},
     }
 
 
@@ -91,8 +92,9 @@ def network(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder.mkdir(parents=True)
     export(
         folder,
-        classifier=root / "classifier",
-        concept=root / "concept",
+        BUILT_IN,
+        Description(shape=(28, 28), classes=tuple("0123456789")),
+        networks={kind: root / kind for kind in ("classifier", "concept")},
         held_out=drawn(seed=3, count=500),
         false_positive_rate=0.05,
         facts={},

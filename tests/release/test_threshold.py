@@ -38,7 +38,7 @@ def test_equal_scores() -> None:
 @pytest.mark.parametrize("scores", [np.array([1, np.nan], np.float32), np.array([np.inf, 1], np.float32)])
 def test_not_finite(scores: np.ndarray) -> None:
     """Scores that are not finite are refused, with their number."""
-    with pytest.raises(WrongInput, match="1 of 2 scores of held-out images are not finite"):
+    with pytest.raises(WrongInput, match="1 of 2 scores of held-out rows are not finite"):
         choose_threshold(scores, 0.1)
 
 

@@ -21,7 +21,7 @@ def verdict_folder(tmp_path: Path) -> Path:
     folder = tmp_path / "verdict"
     folder.mkdir()
     fact = {"index": 5, "truth": 4, "predicted": 9, "probability": 0.987, "score": 0.5, "flagged": False}
-    pictures = {"mistakes": [fact], "highest-digits": [], "lowest-outliers": [fact | {"truth": None}]}
+    pictures = {"mistakes": [fact], "strangest": [], "lowest-outliers": [fact | {"truth": None}]}
     for name, facts in pictures.items():
         np.save(folder / f"{name}.npy", np.zeros((len(facts), 28, 28), np.uint8))
     separation = {name: estimate(0.9) for name in ("auroc", "aupr", "fpr95")}
@@ -39,7 +39,7 @@ def verdict_folder(tmp_path: Path) -> Path:
             {"class": 4, "images": 1, "accuracy": estimate(0.0)},
         ],
         "confusion": confusion.tolist(),
-        "detectors": {"letters": {"concept": separation, "pca-64": separation}},
+        "detectors": {"letters": {"concept": separation, "pca": separation}},
         "latency": [{"batch": 1, "requests": 200, "median_ms": 1.234, "p99_ms": 5.0}],
         "machine": "a quick processor, 2 cores",
         "intervals": {"confidence": 0.95, "rounds": 100, "seed": 1},

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tasks.reporting.page import REPORT, write_page
@@ -60,7 +62,7 @@ def test_the_page_says_what_came_of_it(read: Reader) -> None:
         "1 of 4 gates failed: accuracy (1 gate passed, 1 failed, 1 off, 1 not applicable).",
         "Compared with version 6.",
         "≥ 0.98",
-        "50.00\N{NO-BREAK SPACE}% of 2 test images are classified rightly",
+        "50.00\N{NO-BREAK SPACE}% of 2 test rows are classified rightly",
         "threshold 1.25",
         "1.23 ms",
         "70,000",
@@ -90,9 +92,57 @@ def test_images_have_texts_in_their_place(read: Reader) -> None:
     """Each image says what it shows; a figure without a known truth is an outlier."""
     texts = [attributes["alt"] for name, attributes in read.tags if name == "img"]
     assert texts == [
-        "a 4 taken for a 9, probability 0.987, image 5",
-        "an outlier with score 0.5, not flagged, image 5",
+        "4 taken for 9, probability 0.987, row 5",
+        "an outlier with score 0.5, not flagged, row 5",
     ]
+
+
+def changed(folder: Path, **content: Any) -> Path:
+    """Change the verdict of a folder; a value of None takes the entry out."""
+    path = folder / "verdict.json"
+    verdict = json.loads(path.read_text()) | content
+    path.write_text(json.dumps({name: value for name, value in verdict.items() if value is not None}))
+    return folder
+
+
+def test_classes_are_called_by_their_names(
+    receipt: dict[str, Any], verdict_folder: Path, tmp_path: Path
+) -> None:
+    """In the table and with the pictures, where the verdict has names."""
+    names = [*"abcdefghi", "Zürich & <co>"]
+    text = write_page(tmp_path, receipt, changed(verdict_folder, class_names=names)).read_text("utf-8")
+    assert 'alt="e taken for Zürich &amp; &lt;co&gt;, probability 0.987, row 5"' in text
+    reader = Reader()
+    reader.feed(text)
+    heads = reader.text[reader.text.index("class") :]
+    assert [each for each in heads if each.strip()][1:11] == names
+
+
+def test_the_page_of_a_model_without_a_score(
+    receipt: dict[str, Any], verdict_folder: Path, tmp_path: Path
+) -> None:
+    """It says so at the top, and has no section about outliers; what was classified stands as ever."""
+    fact = {"index": 5, "truth": 4, "predicted": 9, "probability": 0.987}
+    changed(verdict_folder, detectors={}, histograms=None, threshold=None, pictures={"mistakes": [fact]})
+    without = receipt | {"primary": {"set": "", "wanted": "", "made": False}}
+    text = write_page(tmp_path, without, verdict_folder).read_text("utf-8")
+    assert "Judged by what it classifies: the model gives no score." in text
+    assert "Out-of-distribution detection" not in text
+    assert "Most familiar outliers" not in text
+    assert "2 test rows are classified rightly" in text
+    assert "4 taken for 9, probability 0.987, row 5" in text
+
+
+def test_rows_that_are_no_pictures_are_told_in_words(
+    receipt: dict[str, Any], verdict_folder: Path, tmp_path: Path
+) -> None:
+    """A row of one axis is no image; its facts stand in a list."""
+    np.save(verdict_folder / "mistakes.npy", np.zeros((1, 12), np.float32))
+    np.save(verdict_folder / "lowest-outliers.npy", np.zeros((1, 12), np.float32))
+    text = write_page(tmp_path, receipt, verdict_folder).read_text("utf-8")
+    assert "<img" not in text
+    assert "<li>4 as 9, p 0.987</li>" in text
+    assert "<li>0.5, not flagged</li>" in text
 
 
 def test_a_gate_that_is_off_is_not_shown_as_passed(read: Reader) -> None:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from settings.hyperparameters import ClassifierSettings, ConceptSettings
+from settings.model import Description
+from tasks.models.builtin import BUILT_IN
 from tasks.release.export import export
 
 NETWORKS = {"classifier": (784, 256, 64, 10), "concept": (784, 256, 128, 256, 784)}
@@ -26,17 +29,18 @@ def make_release(folder: Path, seed: int) -> None:
             for layer, (inputs, outputs) in enumerate(pairwise(units), start=1):
                 weights[f"kernel_{layer}"] = rng.normal(0, (2 / inputs) ** 0.5, (inputs, outputs))
                 weights[f"bias_{layer}"] = rng.normal(0, 0.1, outputs)
+            weights = {name: values.astype(np.float32) for name, values in weights.items()}
             (Path(scratch) / network).mkdir()
             np.savez(Path(scratch) / network / "weights.npz", **weights)
         folder.mkdir(parents=True)
         export(
             folder,
-            classifier=Path(scratch) / "classifier",
-            concept=Path(scratch) / "concept",
+            BUILT_IN,
+            Description(shape=(28, 28), classes=tuple("0123456789")),
+            networks={network: Path(scratch) / network for network in NETWORKS},
+            settings={"classifier": ClassifierSettings(), "concept": ConceptSettings(score="normalised")},
             held_out=rng.integers(0, 256, (200, 28, 28), dtype=np.uint8),
             false_positive_rate=0.05,
-            activation="relu",
-            score_form="normalised",
             facts={},
         )
 

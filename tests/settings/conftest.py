@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from settings.delivery import Parameters
 from settings.errors import WrongInput
 from settings.sources import Resolved, resolve
+from tasks.models.builtin import BUILT_IN
 
 Resolve = Callable[..., Resolved]
 Refusal = Callable[..., list[str]]
@@ -21,7 +23,7 @@ def resolved(tmp_path: Path) -> Resolve:
     def run(*arguments: str, environ: Mapping[str, str] | None = None, **files: str) -> Resolved:
         for name, text in files.items():
             (tmp_path / {"toml": "deliver.toml", "dotenv": ".env"}[name]).write_text(text, encoding="utf-8")
-        return resolve(arguments, environ=environ or {}, folder=tmp_path)
+        return resolve(arguments, Parameters(BUILT_IN), environ=environ or {}, folder=tmp_path)
 
     return run
 

@@ -9,10 +9,12 @@ import pytest
 
 from settings.allowed import allowed, default_text
 from settings.command_line import Until
-from settings.delivery import HYPERPARAMETERS
+from settings.delivery import Parameters
 from settings.places import VARIABLES
 from settings.sources import Resolved
+from tasks.models.builtin import BUILT_IN
 
+PARAMETERS = Parameters(BUILT_IN)
 Resolve = Callable[..., Resolved]
 Refusal = Callable[..., list[str]]
 
@@ -26,10 +28,10 @@ def help_text(resolved: Resolve, capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
-@pytest.mark.parametrize("name", HYPERPARAMETERS)
+@pytest.mark.parametrize("name", PARAMETERS.fields)
 def test_help_says_all_of_every_hyperparameter(help_text: str, name: str) -> None:
     """Name, meaning, what is allowed and the default of every field stand together in the help."""
-    field = HYPERPARAMETERS[name]
+    field = PARAMETERS.fields[name]
     start = help_text.rindex(f"--{name} ")
     told = help_text[start : start + 400]
     for words in (field.description, f"{allowed(field)}; default: {default_text(field)}"):
@@ -39,7 +41,7 @@ def test_help_says_all_of_every_hyperparameter(help_text: str, name: str) -> Non
 
 def test_help_names_run_options_places_and_exit_codes(help_text: str) -> None:
     """The options of the run, the variables of the places and the exit codes are in the help."""
-    for words in ("--config FILE", "--until STEP", "--force", *get_args(Until), *VARIABLES):
+    for words in ("--model MODULE", "--config FILE", "--until STEP", "--force", *get_args(Until), *VARIABLES):
         assert words in help_text
     for code in ("0 done", "1 a gate failed", "2 wrong input", "3 the surroundings", "130 interrupted"):
         assert code in help_text
@@ -49,7 +51,7 @@ def test_help_ends_with_the_names_of_the_source(help_text: str) -> None:
     """The variables that the source project had are said to work, all of them, at the end."""
     assert help_text.endswith(
         "the source project's variables work as well: LEARNING_RATE, LEARNING_STEPS, BATCH_SIZE, "
-        "DISPLAY_STEPS (for both models), MNIST_DATA_DIR, notMNIST_DATA_DIR, MNIST_MODELS_DIR"
+        "DISPLAY_STEPS (for all networks), MNIST_DATA_DIR, notMNIST_DATA_DIR, MNIST_MODELS_DIR"
     )
 
 

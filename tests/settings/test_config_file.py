@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from settings.delivery import Parameters
 from settings.errors import WrongInput
 from settings.sources import Resolved, resolve
+from tasks.models.builtin import BUILT_IN
 
+PARAMETERS = Parameters(BUILT_IN)
 Resolve = Callable[..., Resolved]
 Refusal = Callable[..., list[str]]
 
@@ -20,7 +23,7 @@ def test_sections_are_stages(resolved: Resolve) -> None:
         toml='[data]\nmade = ["blank"]\n[classifier]\nlearning_rate = 1\n[judging]\nchampion = false\n'
     ).delivery
     assert delivery.data.made == ("blank",)
-    assert delivery.classifier.learning_rate == 1.0
+    assert delivery.networks["classifier"].learning_rate == 1.0
     assert delivery.judging.champion is False
 
 
@@ -74,14 +77,14 @@ def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     """A file in another encoding is one clear line."""
     (tmp_path / "latin.toml").write_bytes(b'[data]\ntrain = "\xe9"\n')
     with pytest.raises(WrongInput, match=r"^latin\.toml: is not UTF-8 text$"):
-        resolve(["--config", "latin.toml"], environ={}, folder=tmp_path)
+        resolve(["--config", "latin.toml"], PARAMETERS, environ={}, folder=tmp_path)
 
 
 def test_an_absolute_path_is_taken_as_it_is(tmp_path: Path) -> None:
     """--config takes a file of anywhere, and the origin names it as written."""
     file = tmp_path / "elsewhere.toml"
     file.write_text("[concept]\nseed = 3\n")
-    settings = resolve([f"--config={file}"], environ={}, folder=Path("/"))
+    settings = resolve([f"--config={file}"], PARAMETERS, environ={}, folder=Path("/"))
     assert settings.origins == {"concept.seed": f"{file}: concept.seed"}
 
 

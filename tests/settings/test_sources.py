@@ -7,17 +7,20 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from settings.delivery import HYPERPARAMETERS, STAGES, Delivery, contradictions
+from settings.delivery import Parameters, contradictions
 from settings.errors import WrongInput
 from settings.hyperparameters import DataSettings
 from settings.places import Places
 from settings.sources import Resolved, resolve
+from tasks.models.builtin import BUILT_IN
 
 ROOT = Path(__file__).parents[2]
+PARAMETERS = Parameters(BUILT_IN)
+DEFAULTS = PARAMETERS.delivery()
 Resolve = Callable[..., Resolved]
 Refusal = Callable[..., list[str]]
 
@@ -25,7 +28,7 @@ Refusal = Callable[..., list[str]]
 def test_without_sources_every_value_is_the_default(resolved: Resolve, tmp_path: Path) -> None:
     """Nothing given is the models' defaults, up to promotion, with no origins."""
     settings = resolved()
-    assert settings.delivery == Delivery()
+    assert settings.delivery == DEFAULTS
     assert settings.places.models_root == tmp_path / "models"
     assert (settings.until, settings.force, settings.origins) == ("promoted", False, {})
 
@@ -44,7 +47,7 @@ def test_each_source_gives_a_value_and_its_origin(
 ) -> None:
     """A value of any source reaches the delivery, and its origin is known."""
     settings = resolved(*sources.pop("arguments", ()), **sources)
-    assert settings.delivery.classifier.steps == steps
+    assert settings.delivery.networks["classifier"].steps == steps
     assert settings.origins == {"classifier.steps": origin}
 
 
@@ -60,25 +63,26 @@ def test_each_source_is_over_the_one_before(resolved: Resolve, present: tuple[st
         "environ": {"CLASSIFIER__STEPS": "13"},
     }
     sources = {name: every[name] for name in present}
-    assert resolved(**sources).delivery.classifier.steps == steps
+    assert resolved(**sources).delivery.networks["classifier"].steps == steps
     settings = resolved("--classifier.steps=14", **sources)
-    assert (settings.delivery.classifier.steps, settings.delivery.classifier.seed) == (14, 5)
+    classifier = settings.delivery.networks["classifier"]
+    assert (classifier.steps, classifier.seed) == (14, 5)
 
 
 def test_config_replaces_deliver_toml(resolved: Resolve, tmp_path: Path) -> None:
     """--config FILE is read in place of deliver.toml, from the working directory, and named as written."""
     (tmp_path / "other.toml").write_text("[concept]\nbottleneck = 32\n")
     settings = resolved("--config", "other.toml", toml="[concept]\nhidden = 9")
-    assert settings.delivery.concept.bottleneck == 32
-    assert settings.delivery.concept.hidden == Delivery().concept.hidden
+    concept = settings.delivery.networks["concept"]
+    assert concept == type(concept)(bottleneck=32)  # type: ignore[call-arg]
     assert settings.origins == {"concept.bottleneck": "other.toml: concept.bottleneck"}
 
 
-@pytest.mark.parametrize("name", HYPERPARAMETERS)
+@pytest.mark.parametrize("name", PARAMETERS.fields)
 def test_every_hyperparameter_is_settable_by_every_source(resolved: Resolve, name: str) -> None:
     """The default written out in each source's own form is read back as the default."""
     stage, _, key = name.partition(".")
-    default = getattr(getattr(Delivery(), stage), key)
+    default = getattr(DEFAULTS.stages[stage], key)
     text = (",".join(default) or "[]") if isinstance(default, tuple) else str(default)
     toml = f"[{stage}]\n{key} = {_toml(default)}"
     variable = f"{stage}__{key}".upper()
@@ -88,7 +92,7 @@ def test_every_hyperparameter_is_settable_by_every_source(resolved: Resolve, nam
         resolved(dotenv="", environ={variable: text}),
         resolved(f"--{name}", text),
     ):
-        assert settings.delivery == Delivery()
+        assert settings.delivery == DEFAULTS
         assert list(settings.origins) == [name]
 
 
@@ -103,31 +107,34 @@ def _toml(value: object) -> str:
 @pytest.mark.parametrize("preset", sorted((ROOT / "presets").glob("*.toml")), ids=lambda path: path.name)
 def test_every_preset_loads(preset: Path, tmp_path: Path) -> None:
     """A preset of the repository is read with --config and gives something other than the defaults."""
-    settings = resolve(["--config", str(preset)], environ={}, folder=tmp_path)
-    assert settings.delivery != Delivery()
+    settings = resolve(["--config", str(preset)], PARAMETERS, environ={}, folder=tmp_path)
+    assert settings.delivery != DEFAULTS
 
 
 def test_the_source_preset_is_the_source_project(tmp_path: Path) -> None:
     """presets/source.toml holds the steps, batches, rate and initial weights of the source project."""
     preset = str(ROOT / "presets" / "source.toml")
-    delivery = resolve(["--config", preset], environ={}, folder=tmp_path).delivery
-    for model in (delivery.classifier, delivery.concept):
+    delivery = resolve(["--config", preset], PARAMETERS, environ={}, folder=tmp_path).delivery
+    classifier, concept = networks = [cast("Any", each) for each in delivery.networks.values()]
+    for model in networks:
         assert (model.steps, model.learning_rate, model.display_steps) == (10_000, 0.01, 1_000)
         assert (model.schedule, model.initial_weights) == ("constant", "normal")
-    assert (delivery.classifier.batch_size, delivery.concept.batch_size) == (256, 246)
-    assert (delivery.concept.activation, delivery.concept.score) == ("sigmoid", "error")
+    assert (classifier.batch_size, concept.batch_size) == (256, 246)
+    assert (concept.activation, concept.score) == ("sigmoid", "error")
 
 
 def test_places_are_no_part_of_a_delivery() -> None:
     """No place is a hyperparameter or a stage."""
-    assert set(Delivery.model_fields) == set(STAGES)
-    assert not set(Places.model_fields) & {name.partition(".")[2] for name in HYPERPARAMETERS}
-    assert not set(Places.model_fields) & set(Delivery.model_fields)
+    assert not set(Places.model_fields) & {name.partition(".")[2] for name in PARAMETERS.fields}
+    assert not set(Places.model_fields) & set(PARAMETERS.stages)
 
 
 def test_stages_are_those_of_the_delivery() -> None:
-    """The table of stages and the fields of the delivery are the same, in the same order."""
-    assert {name: field.annotation for name, field in Delivery.model_fields.items()} == dict(STAGES)
+    """What can be set and the stages of a delivery are the same, in the order in which they run."""
+    stages = DEFAULTS.stages
+    assert list(stages) == ["data", "classifier", "concept", "judging", "serving"]
+    assert {name: type(stage) for name, stage in stages.items()} == PARAMETERS.stages
+    assert list(stages) == list(PARAMETERS.stages)
 
 
 def test_everything_wrong_is_said_at_once(refused: Refusal) -> None:
@@ -202,11 +209,11 @@ def test_bounds_of_sets_are_read(resolved: Resolve) -> None:
 def test_a_value_that_a_later_source_replaces_is_not_judged(resolved: Resolve) -> None:
     """Only the winning value has to be right."""
     settings = resolved("--classifier.steps", "5", environ={"CLASSIFIER__STEPS": "many"})
-    assert settings.delivery.classifier.steps == 5
+    assert settings.delivery.networks["classifier"].steps == 5
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, field in HYPERPARAMETERS.items() if field.annotation is float]
+    "name", [name for name, field in PARAMETERS.fields.items() if field.annotation is float]
 )
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
 def test_numbers_are_finite(refused: Refusal, name: str, value: str) -> None:
@@ -218,7 +225,7 @@ def test_numbers_are_finite(refused: Refusal, name: str, value: str) -> None:
     assert line.startswith(f"deliver.toml: {name} is {value}, not a ")
 
 
-@pytest.mark.parametrize("name", HYPERPARAMETERS)
+@pytest.mark.parametrize("name", PARAMETERS.fields)
 def test_empty_text_is_refused(refused: Refusal, name: str) -> None:
     """A variable that is set to nothing is an error and not a silent default."""
     variable = name.replace(".", "__").upper()
@@ -237,7 +244,8 @@ def test_settings_import_nothing_slow(tmp_path: Path) -> None:
     """Resolving settings imports neither Prefect, TensorFlow nor numpy, so that --help is quick."""
     code = (
         "import sys, pathlib; from settings.sources import resolve; "
-        "resolve([], environ={}, folder=pathlib.Path.cwd()); "
+        "from settings.delivery import Parameters; from tasks.models.builtin import BUILT_IN; "
+        "resolve([], Parameters(BUILT_IN), environ={}, folder=pathlib.Path.cwd()); "
         "print(sorted({'prefect', 'tensorflow', 'numpy'} & set(sys.modules)))"
     )
     (tmp_path / "deliver.toml").write_text("[classifier]\nsteps = 3\n")
@@ -255,9 +263,9 @@ def test_settings_import_nothing_slow(tmp_path: Path) -> None:
 
 def test_wrong_input_is_raised_before_anything_is_written(tmp_path: Path) -> None:
     """Neither a good nor a bad resolution makes a file or a folder."""
-    resolve([], environ={}, folder=tmp_path)
+    resolve([], PARAMETERS, environ={}, folder=tmp_path)
     with pytest.raises(WrongInput):
-        resolve(["--nothing"], environ={}, folder=tmp_path)
+        resolve(["--nothing"], PARAMETERS, environ={}, folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -266,12 +274,12 @@ def test_the_training_set_is_no_default_outlier_set(resolved: Resolve) -> None:
     assert resolved("--data.train", "fashion-mnist").delivery.data.outliers == ("notmnist-small", "glyphs")
     named = resolved("--data.train", "fashion-mnist", "--data.outliers", "mnist").delivery.data
     assert named.outliers == ("mnist",)
-    assert resolved("--data.train", "mnist").delivery.data == Delivery().data
+    assert resolved("--data.train", "mnist").delivery.data == DEFAULTS.data
 
 
 def test_a_parameter_of_a_flow_run_is_called_so() -> None:
     """Where no source is known, what was set came with the run, and only the rest is a default."""
     data = DataSettings(limit=400)
-    assert list(contradictions(Delivery(data=data), {})) == [
+    assert list(contradictions(PARAMETERS.delivery({"data": data}), {})) == [
         "data.limit (400, parameter) leaves no image to train on: data.held_out (5000, default) are held out"
     ]

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from settings.delivery import Parameters
 from settings.errors import WrongInput
 from settings.sources import Resolved, resolve
+from tasks.models.builtin import BUILT_IN
 
+PARAMETERS = Parameters(BUILT_IN)
 Resolve = Callable[..., Resolved]
 Refusal = Callable[..., list[str]]
 
@@ -18,7 +21,7 @@ Refusal = Callable[..., list[str]]
 def test_case_does_not_matter(resolved: Resolve, name: str) -> None:
     """A stage's variable is read in any case and named in the origin as written."""
     settings = resolved(environ={name: "7"})
-    assert settings.delivery.classifier.steps == 7
+    assert settings.delivery.networks["classifier"].steps == 7
     assert settings.origins == {"classifier.steps": f"environment: {name}"}
 
 
@@ -38,16 +41,16 @@ def test_two_spellings_that_differ_are_refused(refused: Refusal) -> None:
         ("DISPLAY_STEPS", "display_steps", "11", 11),
     ],
 )
-def test_a_name_of_the_source_means_both_models(
+def test_a_name_of_the_source_means_all_networks(
     resolved: Resolve, legacy: str, field: str, text: str, value: float
 ) -> None:
-    """The source project's names set both models, from the environment and from .env, as numbers."""
+    """The source project's names set both networks, from the environment and from .env, as numbers."""
     for settings, label in (
         (resolved(environ={legacy: text}), "environment"),
         (resolved(dotenv=f"{legacy}={text}"), ".env"),
     ):
         for model in ("classifier", "concept"):
-            assert getattr(getattr(settings.delivery, model), field) == value
+            assert getattr(settings.delivery.networks[model], field) == value
             assert settings.origins[f"{model}.{field}"] == f"{label}: {legacy}"
 
 
@@ -58,13 +61,13 @@ def test_the_specific_name_is_over_the_general_one(resolved: Resolve) -> None:
         {"CONCEPT__STEPS": "20", "LEARNING_STEPS": "10"},
     ):
         delivery = resolved(environ=environ).delivery
-        assert (delivery.classifier.steps, delivery.concept.steps) == (10, 20)
+        assert (delivery.networks["classifier"].steps, delivery.networks["concept"].steps) == (10, 20)
 
 
 def test_a_later_source_is_over_the_specific_name(resolved: Resolve) -> None:
     """LEARNING_STEPS of the environment is over CONCEPT__STEPS of .env."""
     settings = resolved(environ={"LEARNING_STEPS": "10"}, dotenv="CONCEPT__STEPS=20")
-    assert settings.delivery.concept.steps == 10
+    assert settings.delivery.networks["concept"].steps == 10
 
 
 def test_a_wrong_general_name_is_one_line(refused: Refusal) -> None:
@@ -114,9 +117,9 @@ def test_dotenv_is_read_as_python_dotenv_reads_it(resolved: Resolve) -> None:
         dotenv="\ufeffCONCEPT__STEPS=9 # few\n# note\nexport CLASSIFIER__SCHEDULE='constant'\nSEED_A=4\n"
         "CLASSIFIER__SEED=${SEED_A}\n"
     )
-    assert settings.delivery.concept.steps == 9
-    assert settings.delivery.classifier.schedule == "constant"
-    assert settings.delivery.classifier.seed == 4
+    classifier, concept = settings.delivery.networks.values()
+    assert concept.steps == 9
+    assert (classifier.schedule, classifier.seed) == ("constant", 4)
 
 
 @pytest.mark.parametrize("name", ["CLASSIFIER__STEPS", "MODELS_ROOT", "TOKEN"])
@@ -134,7 +137,7 @@ def test_dotenv_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     """A .env in another encoding is one clear line."""
     (tmp_path / ".env").write_bytes(b"A=\xff\xfe\n")
     with pytest.raises(WrongInput, match=r"^\.env: is not UTF-8 text$"):
-        resolve([], environ={}, folder=tmp_path)
+        resolve([], PARAMETERS, environ={}, folder=tmp_path)
 
 
 def test_a_folder_named_dotenv_is_not_ours(resolved: Resolve, tmp_path: Path) -> None:
