@@ -32,6 +32,7 @@ from settings.hyperparameters import (
     DataSettings,
     JudgingSettings,
     ServingSettings,
+    held_out_rows,
 )
 from settings.places import read_places
 from tasks.actor import actor
@@ -114,6 +115,7 @@ def deliver(
         with data_lock(place.store.data_root, should_stop=should_stop):
             gathered = gather(place, data, timeline)
         dataset = gathered.dataset
+        data = data.model_copy(update={"held_out": held_out_rows(data, gathered.training_rows)})
         classifier_weights, concept_weights = timeline.run_all(
             (train_classifier, (place, dataset, data, classifier)),
             (train_concept, (place, dataset, data, concept)),

@@ -13,7 +13,6 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel, ConfigDict
 
-from tasks.datasets.catalogue import find
 from tasks.fetch import Gathered
 from tasks.judging.receipt import RECEIPT, Outcome, read_receipt, write_receipt
 from tasks.judging.verdict import load_verdict
@@ -103,7 +102,7 @@ def datasets(place: Workplace, gathered: Gathered) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "title": find(name).title,
+                "title": notes.get("title", name),
                 "role": "training and test" if artifact == gathered.dataset else roles.get(name, "outliers"),
                 "images": sum(notes["images"].values()),
                 "digest": artifact.digest,

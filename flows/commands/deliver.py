@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def run(arguments: Sequence[str]) -> int:
     """Deliver; raises SlipwayError."""
     resolved = resolve(arguments, environ=os.environ, folder=Path.cwd())
-    check_roles(resolved.delivery.data, resolved.origins)
+    check_roles(resolved.delivery.data, resolved.origins, resolved.places.data_root)
     place = open_workplace(resolved.places, resolved.delivery.serving.name)  # a backend may not work here
     read_code()
     with ready_prefect(resolved.places, "a delivery"):
