@@ -139,7 +139,7 @@ def open_folder(
         inside = [path for path in sorted(inside[0].iterdir()) if not path.name.startswith(".")]
     if files := [path for path in inside if IDX.fullmatch(path.name) and path.is_file()]:
         return labelled(open_idx(files, work, source, should_stop), options)
-    listed: Listed = list_folder(folder, as_outliers=options.outliers)
+    listed: Listed = list_folder(folder, source, as_outliers=options.outliers)
     return Pictures(listed, source, options.unreadable)
 
 

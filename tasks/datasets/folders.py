@@ -20,29 +20,31 @@ class Picture:
     split: str
     label: str
     path: Path
-    shown: str  # its path below the folder that was given
+    shown: str  # its path below the folder that was given, on one line
 
 
 @dataclass
 class Listed:
     """What a folder holds: the classes of each split, also empty ones, and the files in them."""
 
+    called: str
     classes: dict[str, list[str]] = field(default_factory=dict)
     pictures: list[Picture] = field(default_factory=list)
     hidden: int = 0
     strays: list[str] = field(default_factory=list)  # visible, and neither a class nor in one
 
 
-def list_folder(given: Path, *, as_outliers: bool) -> Listed:
+def list_folder(given: Path, called: str, *, as_outliers: bool) -> Listed:
     """List a folder with train/ and test/, with a folder for each class, or with pictures alone.
 
     Folders within that of a class belong to it. Hidden files and folders are counted and passed over. Raises
-    Refused for a link that leads out of the folder, and for a class whose name is no text.
+    Refused, in which the folder is `called` so, for a link that leads out of it, and for a class whose name
+    is no text.
     """
     root = given.resolve()
-    listed = Listed()
+    listed = Listed(called)
     folders, files = _inside(root, root, listed)
-    while len(folders) == 1 and not files and _inside(folders[0], root, Listed())[0]:
+    while not files and is_wrapping(folders, root):
         folders, files = _inside(folders[0], root, listed)  # an archive's one folder for all
     names = {path.name: path for path in folders}
     if as_outliers:
@@ -50,7 +52,7 @@ def list_folder(given: Path, *, as_outliers: bool) -> Listed:
         listed.classes["test"] = []
     elif names.keys() & {*SPLITS}:
         if lacking := [split for split in SPLITS if split not in names]:
-            raise Refused(f"{given}: has {'train' if 'train' in names else 'test'}/ and no {lacking[0]}/")
+            raise Refused(f"{called}: has {'train' if 'train' in names else 'test'}/ and no {lacking[0]}/")
         listed.strays += [_shown(path, root) for path in [*folders, *files] if path.name not in SPLITS]
         for split in SPLITS:
             _take_classes(split, *_inside(names[split], root, listed), root, listed)
@@ -62,12 +64,21 @@ def list_folder(given: Path, *, as_outliers: bool) -> Listed:
     return listed
 
 
+def is_wrapping(folders: list[Path], root: Path) -> bool:
+    """Tell whether the only folder there is one around a set, as archives have it, and not part of one."""
+    if len(folders) != 1 or folders[0].name in SPLITS:
+        return False
+    return bool(_inside(folders[0], root, Listed(""))[0])
+
+
 def _take_classes(split: str, folders: list[Path], files: list[Path], root: Path, listed: Listed) -> None:
     listed.strays += [_shown(path, root) for path in files]
     listed.classes[split] = []
     for folder in folders:
         if not is_text(folder.name) or not folder.name.isprintable():
-            raise Refused(f"{_shown(folder, root)!a}: the name of a class has to be text (UTF-8)")
+            raise Refused(
+                f"{listed.called}: {_shown(folder, root)}: the name of a class has to be text (UTF-8)"
+            )
         listed.classes[split].append(folder.name)
         _take_all(root, split, folder.name, [], [folder], listed)
 
@@ -89,10 +100,13 @@ def _inside(folder: Path, root: Path, listed: Listed) -> tuple[list[Path], list[
             listed.hidden += 1
             continue
         if path.is_symlink() and not path.resolve().is_relative_to(root):
-            raise Refused(f"{_shown(path, root)!a}: a link that leads out of the folder, to {path.resolve()}")
+            called = f"{listed.called}: {_shown(path, root)}"
+            raise Refused(f"{called}: a link that leads out of the folder, to {path.resolve()}")
         if path.is_dir():
             if path.is_symlink():
-                raise Refused(f"{_shown(path, root)!a}: a link to a folder; put the folder itself there")
+                raise Refused(
+                    f"{listed.called}: {_shown(path, root)}: a link to a folder; put the folder itself there"
+                )
             folders.append(path)
         else:
             files.append(path)
@@ -100,7 +114,8 @@ def _inside(folder: Path, root: Path, listed: Listed) -> tuple[list[Path], list[
 
 
 def _shown(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
+    name = path.relative_to(root).as_posix()
+    return name if is_text(name) and name.isprintable() else ascii(name)
 
 
 def is_text(name: str) -> bool:

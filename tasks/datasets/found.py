@@ -68,9 +68,9 @@ class Pictures:
             if should_stop():
                 raise Stopped(f"stopped while reading {self._shown}")
             try:
-                pixels, changes = self._pixels(picture.path, picture.shown)
+                pixels, changes = self._pixels(picture.path)
             except Unreadable as reason:
-                found.unreadable.append(LeftAside(file=ascii_if_no_text(picture.shown), reason=str(reason)))
+                found.unreadable.append(LeftAside(file=picture.shown, reason=str(reason)))
                 continue
             done.update(changes)
             colours += pixels.ndim == 3
@@ -88,11 +88,11 @@ class Pictures:
         if self._listed.hidden:
             found.remarks.append(f"{self._listed.hidden:,} hidden files and folders are passed over")
         if strays := self._listed.strays:
-            found.remarks.append(f"{len(strays):,} beside the classes are passed over, as {strays[0]!a}")
+            found.remarks.append(f"{len(strays):,} beside the classes are passed over, as {strays[0]}")
         return found
 
-    def _pixels(self, path: Path, shown: str) -> tuple[Pixels, tuple[str, ...]]:
-        if not is_text(shown):
+    def _pixels(self, path: Path) -> tuple[Pixels, tuple[str, ...]]:
+        if not is_text(path.name):
             raise Unreadable("its name is no text (UTF-8)")
         try:
             if (size := path.stat().st_size) > MOST_BYTES:
@@ -126,8 +126,3 @@ class Pictures:
 def by(size: tuple[int, ...]) -> str:
     """Write a size as height x width."""
     return " x ".join(map(str, size))
-
-
-def ascii_if_no_text(name: str) -> str:
-    """Give a name as JSON and terminals can hold it."""
-    return name if is_text(name) else ascii(name)
