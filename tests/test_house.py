@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "tasks.judging": {"settings.errors", "tasks.store", "tasks.datasets", "tasks.release"},
     "tasks.making": {
         "settings.errors",
+        "settings.model",
         "tasks.store",
         "tasks.datasets",
         "tasks.models",
