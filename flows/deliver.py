@@ -110,7 +110,7 @@ def deliver(
         mend_production(place)
         seen = look_at(place)  # what an operator does to production from here on stands
         if until != "promoted":
-            bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
+            bring_back(place.backend, should_stop=should_stop)
         with data_lock(place.store.data_root, should_stop=should_stop):
             gathered = gather(place, data, timeline)
         dataset = gathered.dataset
@@ -176,7 +176,7 @@ def deliver(
             except Overruled as overtaken:
                 outcome, refused = "overtaken", overtaken
         else:
-            bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
+            bring_back(place.backend, should_stop=should_stop)
         receipt = timeline.run(
             report, place, version, release, verdict, outcome, gathered, settings, timeline
         )

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from settings.errors import Stopped, Surroundings
 from tasks.channels import process
-from tasks.channels.backend import Channel, Claim, Endpoint, Serving, Wanted, replaced, unconditional
+from tasks.channels.backend import Channel, Claim, Endpoint, Serving, replaced, unconditional
 from tasks.channels.files import CHANNELS, ChannelFiles
 from tasks.channels.fingerprint import ROOT, fingerprint
-from tasks.channels.health import Refusals, has_obeyed, homes_of, shortcoming
-from tasks.channels.look import Found, look, servers_of
+from tasks.channels.health import Refusals, has_reconciled, roots_of, shortcoming
+from tasks.channels.inspection import Found, inspect, servers_of
+from tasks.release.document import Wanted
 from tasks.store.token import read_token
 
 logger = logging.getLogger(__name__)
@@ -60,16 +61,15 @@ class LocalBackend:
         channel: Channel,
         wanted: Wanted,
         *,
-        deadline_seconds: float,
         should_stop: Callable[[], bool],
         claim: Claim = unconditional,
     ) -> Endpoint:
         """Bring the channel to serve what is wanted; on failure its old document and version go on."""
-        deadline = time.monotonic() + deadline_seconds
+        deadline = time.monotonic() + self.rollout_seconds
         files = self._files(channel)
-        found = self._look(channel)
+        found = self._inspect(channel)
         if found.kind == "stuck":
-            found = self._look(channel)  # one slow answer is no reason to end a server
+            found = self._inspect(channel)  # one slow answer is no reason to end a server
         self._refuse(channel, found)
         if files.wanted() == wanted and self._judge(channel, found, wanted).healthy:
             return self.endpoint(channel)
@@ -108,7 +108,7 @@ class LocalBackend:
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if it is not up, and is not meant to be."""
         files = self._files(channel)
-        found = self._look(channel)
+        found = self._inspect(channel)
         if found.kind not in ("ours", "theirs", "stuck") and not files.note.exists():
             return None
         return self._judge(channel, found, files.wanted())
@@ -141,7 +141,7 @@ class LocalBackend:
         """
         if self.token_file is not None:
             read_token(self.token_file)
-        found = self._look(channel)
+        found = self._inspect(channel)
         self._refuse(channel, found)
         if found.kind != "nothing":
             return
@@ -173,7 +173,7 @@ class LocalBackend:
             }[found.kind]
             return Serving(0, False, endpoint, detail, wanted)
         health = found.health
-        detail = shortcoming(health, wanted, homes_of(channel, self.releases, self.candidates))
+        detail = shortcoming(health, wanted, roots_of(channel, self.releases, self.candidates))
         if not detail and not self._is_current(channel, found):
             detail = f"its server (process {found.pid}) was started by other code or settings"
         return Serving(
@@ -206,7 +206,7 @@ class LocalBackend:
         while True:
             if files.revision() != own:
                 raise replaced(channel, wanted, files.wanted())
-            found = self._look(channel)
+            found = self._inspect(channel)
             self._refuse(channel, found)
             if not process.is_running(expected):
                 if found.kind != "ours" or found.pid in (expected, before):
@@ -218,7 +218,7 @@ class LocalBackend:
             if found.kind == "ours" and found.pid == expected and found.health["revision"] == own:
                 if refusal := refusals.believed(found.health):
                     raise Surroundings(f"{channel}: {refusal} ({files.log})")
-                if has_obeyed(found.health, own) and found.health["version"] == wanted.version:
+                if has_reconciled(found.health, own) and found.health["version"] == wanted.version:
                     return expected
             if should_stop():
                 raise Stopped(f"stopped before {channel} served version {wanted.version}")
@@ -249,8 +249,8 @@ class LocalBackend:
             return is_own
         deadline = time.monotonic() + UNDO_SECONDS
         while time.monotonic() < deadline and files.revision() == own:
-            found = self._look(channel)
-            if found.kind == "ours" and has_obeyed(found.health, own):
+            found = self._inspect(channel)
+            if found.kind == "ours" and has_reconciled(found.health, own):
                 if found.pid == started:  # the one before, on the port of before, is in the way
                     self._end_servers(channel, but=started)
                 break
@@ -323,9 +323,9 @@ class LocalBackend:
             f"{PORT_VARIABLES[channel]} to a free port"
         )
 
-    def _look(self, channel: Channel) -> Found:
+    def _inspect(self, channel: Channel) -> Found:
         files = self._files(channel)
-        return look(self._reachable_host(), self.ports[channel], files, hint=files.read_note().get("pid"))
+        return inspect(self._reachable_host(), self.ports[channel], files, hint=files.read_note().get("pid"))
 
     def _reachable_host(self) -> str:
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from settings.errors import WrongInput
 from tasks.datasets.pixels import scale
 from tasks.datasets.selection import tested_images, training_images
 from tasks.judging.case import Case, References
@@ -40,6 +41,8 @@ def make_case(
     `held_out` and `limit` are as it was trained, `latency` was measured on
     `machine`.
     """
+    if release.threshold is None:
+        raise WrongInput(f"{release.folder} has no score to judge")
     ask = load_saved_model(release.folder)
     compared = {name: scale(sets[name]) for name in (TEST, primary)}  # float32 (N, 28, 28)
     return Case(
