@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from settings.errors import Stopped, Surroundings
-from tasks.channels import inspection, local, process
+from tasks.channels import inspection, local, process, servers
 from tasks.channels.client import Client
 from tasks.channels.files import ChannelFiles
 from tasks.release.document import Wanted
@@ -247,7 +247,7 @@ def test_remove_ends_a_server_that_hangs(backend, put, monkeypatch):
     put(1)
     pid = server_pid(backend)
     monkeypatch.setattr(inspection, "ASK_SECONDS", 0.3)
-    monkeypatch.setattr(local, "END_SECONDS", 0.3)
+    monkeypatch.setattr(servers, "END_SECONDS", 0.3)
     os.kill(pid, signal.SIGSTOP)
     backend.remove("production")
     assert not process.is_running(pid)
@@ -414,7 +414,9 @@ def test_a_server_of_a_container_is_left_alone(backend, tmp_path):
 def test_all_processes_are_looked_through_only_where_something_changes(backend, put, monkeypatch):
     """A look at a channel, and a put of what is served already, ask its port alone."""
     put(1)
-    monkeypatch.setattr(local, "servers_of", lambda document: pytest.fail("it looked through all processes"))
+    monkeypatch.setattr(
+        servers, "servers_of", lambda document: pytest.fail("it looked through all processes")
+    )
     put(1)
     assert backend.current("production").healthy
     monkeypatch.undo()
@@ -553,7 +555,7 @@ def test_a_server_that_tells_its_path_is_replaced_without_a_gap(backend, put, mo
         return health | {"document": path, "settled": "1-2-3", "revision": ""}
 
     monkeypatch.setattr(inspection, "ask", as_before)
-    monkeypatch.setattr(local, "fingerprint", lambda arguments: "newer")
+    monkeypatch.setattr(servers, "fingerprint", lambda arguments: "newer")
     put(1)
     assert server_pid(backend) != pid
     assert "is handed over" in (backend.folder / "production.log.1").read_text()
