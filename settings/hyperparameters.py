@@ -265,15 +265,14 @@ class JudgingSettings(Stage):
     seed: Seed = Field(1, description="seed of the bootstrap")
 
 
+NAME = r"^[a-z][a-z0-9-]{0,39}$"
 RESERVED = ("candidates", "channels", "checkpoints", "lock", "receipts", "records", "store")
 
 
 class ServingSettings(Stage):
     """How the model is served."""
 
-    name: str = Field(
-        "mnist", pattern=r"^[a-z][a-z0-9-]{0,39}$", description="name of the model in addresses and folders"
-    )
+    name: str = Field("mnist", pattern=NAME, description="name of the model in addresses and folders")
 
     @field_validator("name")
     @classmethod

@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "tasks.models": {"settings.errors", "tasks.store", "tasks.datasets"},
     "tasks.release": {"settings.errors", "tasks.store", "tasks.datasets", "tasks.models"},
     "tasks.serving": {
+        "tasks.release.document",
         "settings.errors",
         "tasks.store.files",
         "tasks.store.schema",

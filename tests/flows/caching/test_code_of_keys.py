@@ -66,6 +66,7 @@ STEPS: dict[str, set[str]] = {
     "tasks/models/*": TRAIN,
     "tasks/release/__init__.py": {"export", *JUDGE},
     "tasks/release/contract.py": {"export", *JUDGE},
+    "tasks/release/document.py": JUDGE,
     "tasks/release/reader.py": JUDGE,
     "tasks/release/inprocess.py": {"export", "verdict"},
     "tasks/release/parity.py": {"verdict"},
