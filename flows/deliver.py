@@ -18,6 +18,7 @@ if __name__ == "__main__":
 
 import inspect
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -94,9 +95,10 @@ def deliver_model(model: Model, delivery: Delivery, until: Until, force: bool, w
         mend_production(place)
         seen = look_at(place)  # what an operator does to production from here on stands
         if until != "promoted":
-            bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
+            bring_back(place.backend, should_stop=should_stop)
         with data_lock(place.store.data_root, should_stop=should_stop):
-            gathered = gather(place, delivery.data, timeline)
+            gathered = gather(place, delivery.data, timeline, outliers=model.scorer is not None)
+        delivery = replace(delivery, data=gathered.data)
         if model.source is not None:
             timeline.run(try_out, place, model, delivery, gathered)
         trained = timeline.run_each(
@@ -150,7 +152,7 @@ def deliver_model(model: Model, delivery: Delivery, until: Until, force: bool, w
             except Overruled as overtaken:
                 outcome, refused = "overtaken", overtaken
         else:
-            bring_back(place.backend, deadline_seconds=place.backend.rollout_seconds, should_stop=should_stop)
+            bring_back(place.backend, should_stop=should_stop)
         receipt = timeline.run(
             report, place, version, release, verdict, outcome, gathered, delivery.as_json(), timeline
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -26,8 +26,6 @@ def allowed(field: FieldInfo) -> str:
     if is_list(field):
         if pattern := _pattern(get_args(get_args(kind)[0])):
             return f"values of the form {pattern} with commas between, or [] for none"
-        if any(isinstance(rule, MinLen) for rule in field.metadata):
-            return "one or more names with commas between"
         return "names with commas between, or [] for none"
     if kind is bool:
         return "true or false"

@@ -135,7 +135,7 @@ def contradictions(delivery: Delivery, origins: Mapping[str, str]) -> Iterator[s
         yield f"{told('judging.request_images')} is more than {told('serving.max_images')}"
     if judging.request_images * IMAGE_BYTES > delivery.serving.max_request_mib * 2**20:
         yield f"{told('judging.request_images')} are more than fit into {told('serving.max_request_mib')}"
-    unknown = judging.auroc_bounds.keys() - {*delivery.data.outliers, *delivery.data.made}
+    unknown = judging.auroc_bounds.keys() - {*delivery.data.judged_on}
     if unknown:
         yield f"{told('judging.min_auroc_by_set')} bounds {', '.join(sorted(unknown))}, not judged on"
     if delivery.data.train in delivery.data.outliers:

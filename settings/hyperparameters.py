@@ -9,57 +9,137 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from settings.errors import WrongInput
 from settings.model import AT_EXPORT, LearningRate, Seed, Stage, Steps, Training
 
 Bound = Annotated[str, Field(pattern=r"^[a-z0-9-]+=(0(\.[0-9]+)?|1(\.0+)?)$")]  # of a set: blank=0.99
 Rate = Annotated[float, Field(gt=0, lt=1)]
 
-OUTLIERS = ("notmnist-small", "fashion-mnist", "glyphs")
+OUTLIERS = ("notmnist-small", "fashion-mnist", "glyphs")  # of a training set of the catalogue
+TRAINABLE = ("mnist", "fashion-mnist")  # of the catalogue
+MADE = ("dimmed", "blank", "noise", "rotated", "mirrored")
+AS_IS = "as-is"
+SHUFFLED = "shuffled"  # the made set that is the primary one where no outlier set is named
+LEFT_OUT = "left-out"  # the outlier set of the classes of data.leave_out
+
+MOST_HELD_OUT = 5_000
+LEAST_HELD_OUT = 50
+
+
+def default_outliers(train: str) -> tuple[str, ...]:
+    """Give the outlier sets of a training set where none are named: none for a set of one's own."""
+    return tuple(name for name in OUTLIERS if name != train) if train in TRAINABLE else ()
 
 
 class DataSettings(Stage):
     """Which datasets are trained on and judged with."""
 
-    train: str = Field("mnist", description="the dataset that the model is trained on and tested with")
+    train: str = Field(
+        "mnist",
+        description="the dataset that the model is trained on and tested with: mnist, fashion-mnist, or one "
+        "of your own (slipway data add)",
+    )
+    shape: str = Field(
+        AS_IS,
+        pattern=rf"^({AS_IS}|[1-9][0-9]{{0,3}}x[1-9][0-9]{{0,3}}(x[13])?)$",
+        description="height x width, or height x width x channels, that pictures of your own sets are "
+        "brought to, as 32x32 or 32x32x3: scaled to fit with their proportions kept, centred, the rest "
+        "filled with the mean of their border; as-is: they stay as they are",
+    )
+    leave_out: tuple[str, ...] = Field(
+        (),
+        description="classes taken out of training and test; their test rows are the outlier set left-out, "
+        "the first one unless data.outliers is given",
+    )
     outliers: tuple[str, ...] = Field(
         OUTLIERS,
-        min_length=1,
         description="outlier sets in order of preference: the first that can be had is the primary one; "
-        "where none is named, the default without the training set",
+        "where none is named, the default without the training set, and none for a set of your own: made "
+        "ones serve then, first the test rows with their values shuffled",
     )
     require_primary: bool = Field(
         False,
         description="end before training where the first outlier set cannot be had; else judge on the next",
     )
     made: tuple[str, ...] = Field(
-        ("dimmed", "blank", "noise", "rotated", "mirrored"),
-        description="made outlier sets that are measured besides",
+        MADE,
+        description="made outlier sets that are measured besides; of the default, those that the rows have a "
+        "form for",
     )
     held_out: int = Field(
-        5_000,
-        ge=100,
+        0,
+        ge=0,
         le=30_000,
-        description="training images that no weight sees: the threshold is set on them",
+        description="training rows that no weight sees: the threshold is set on them (0: a twelfth of the "
+        f"rows, at least {LEAST_HELD_OUT} and at most {MOST_HELD_OUT:,})",
     )
     limit: int = Field(
-        0, ge=0, description="use only the first so many images of each split (0: all), for a quick look"
+        0, ge=0, description="use only the first so many rows of each split (0: all), for a quick look"
     )
 
     @model_validator(mode="before")
     @classmethod
     def default_outliers_leave_out_the_training_set(cls, given: Any) -> Any:
         """Let `--data.train fashion-mnist` be enough."""
-        if not isinstance(given, dict) or "outliers" in given or given.get("train") not in OUTLIERS:
+        if not isinstance(given, dict) or "outliers" in given or not isinstance(given.get("train"), str):
             return given
-        return given | {"outliers": tuple(name for name in OUTLIERS if name != given["train"])}
+        outliers = default_outliers(given["train"])
+        return given if outliers == OUTLIERS else given | {"outliers": outliers}
 
-    @field_validator("outliers", "made")
+    @field_validator("outliers", "made", "leave_out")
     @classmethod
     def each_name_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         """Refuse a name that is given twice."""
         if twice := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise ValueError(f"{', '.join(twice)} is named more than once")
         return names
+
+    @field_validator("held_out")
+    @classmethod
+    def holds_out_enough_for_a_threshold(cls, rows: int) -> int:
+        """Refuse a threshold on a handful of rows."""
+        if 0 < rows < LEAST_HELD_OUT:
+            raise ValueError(f"0 or at least {LEAST_HELD_OUT}: a threshold on fewer rows says nothing")
+        return rows
+
+    @property
+    def row_shape(self) -> tuple[int, ...] | None:
+        """The shape that pictures are brought to; None: they stay as they are."""
+        return tuple(map(int, self.shape.split("x"))) if self.shape != AS_IS else None
+
+    @property
+    def names_outliers(self) -> bool:
+        """Whether the outlier sets are others than the default ones."""
+        return self.outliers != default_outliers(self.train)
+
+    @property
+    def names_made(self) -> bool:
+        """Whether the made sets are others than the default ones."""
+        return self.made != MADE
+
+    @property
+    def judged_on(self) -> tuple[str, ...]:
+        """The names of all outlier sets that are wanted, in order of preference as the primary one."""
+        left_out = (LEFT_OUT,) if self.leave_out else ()
+        real = (*self.outliers, *left_out) if self.names_outliers else (*left_out, *self.outliers)
+        shuffled = () if self.outliers else (SHUFFLED,)
+        return tuple(dict.fromkeys((*real, *shuffled, *self.made)))
+
+
+def held_out_rows(data: DataSettings, rows: int) -> int:
+    """Give how many of so many training rows are held out, the last ones of those that are used.
+
+    Where the setting does not say it, a twelfth of them, which are 5,000 of MNIST's 60,000, and never more
+    than half. Raises WrongInput where none would be left to train on.
+    """
+    used = min(data.limit or rows, rows)
+    if data.held_out:
+        if data.held_out >= used:
+            raise WrongInput(
+                f"data.held_out={data.held_out} leaves no row to train on: {used:,} training rows are used"
+            )
+        return data.held_out
+    return min(max(LEAST_HELD_OUT, min(MOST_HELD_OUT, used // 12)), used // 2)
 
 
 Precision = Annotated[
@@ -185,15 +265,14 @@ class JudgingSettings(Stage):
     seed: Seed = Field(1, description="seed of the bootstrap")
 
 
+NAME = r"^[a-z][a-z0-9-]{0,39}$"
 RESERVED = ("candidates", "channels", "checkpoints", "lock", "receipts", "records", "store")
 
 
 class ServingSettings(Stage):
     """How the model is served."""
 
-    name: str = Field(
-        "mnist", pattern=r"^[a-z][a-z0-9-]{0,39}$", description="name of the model in addresses and folders"
-    )
+    name: str = Field("mnist", pattern=NAME, description="name of the model in addresses and folders")
 
     @field_validator("name")
     @classmethod

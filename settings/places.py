@@ -120,8 +120,16 @@ class Places(BaseModel):
         pattern=r"^[A-Za-z0-9.:_-]+$",
         description="the address that the local servers listen on",
     )
-    stage_port: Port = Field(8502, description="the port of the local stage")
-    production_port: Port = Field(8501, description="the port of local production")
+    stage_port: Port = Field(
+        8502,
+        description="the port of the local stage; if not set, each model keeps one of its own, this or the "
+        "next free one from 8503",
+    )
+    production_port: Port = Field(
+        8501,
+        description="the port of local production; if not set, each model keeps one of its own, this or the "
+        "next free one from 8504",
+    )
     stage_url: Url = Field("http://127.0.0.1:8502", description="where an external stage answers")
     production_url: Url = Field("http://127.0.0.1:8501", description="where external production answers")
 
@@ -130,6 +138,16 @@ class Places(BaseModel):
         description="a file with a token; if set, the servers of both channels ask for it, except for health "
         "and metrics",
     )
+
+    @property
+    def given_ports(self) -> dict[Literal["stage", "production"], int]:
+        """The local ports that a source gave, by channel; a default is none."""
+        ports: dict[Literal["stage", "production"], int] = {}
+        if "stage_port" in self.model_fields_set:
+            ports["stage"] = self.stage_port
+        if "production_port" in self.model_fields_set:
+            ports["production"] = self.production_port
+        return ports
 
     def dataset_home(self, name: str) -> Path:
         """The folder of a dataset of the catalogue: its downloads and local files."""

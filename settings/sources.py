@@ -6,6 +6,8 @@ the command line.
 
 from __future__ import annotations
 
+import logging
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +15,13 @@ from pathlib import Path
 from settings.command_line import ORIGIN, Until, read_arguments
 from settings.config_file import CONFIG_FILE, read_toml
 from settings.delivery import Delivery, Parameters, contradictions
-from settings.given import Given, refuse, shortened, validated
+from settings.given import Given, Model, refuse, shortened, validated
+from settings.hyperparameters import JudgingSettings, ServingSettings
 from settings.model import Stage
 from settings.places import Places, resolve_places
-from settings.variables import VARIABLES_FILE, from_variables, read_dotenv
+from settings.variables import DELIMITER, VARIABLES_FILE, from_variables, read_dotenv
+
+logger = logging.getLogger(__name__)
 
 PROGRAM = "python flows/deliver.py"
 
@@ -106,3 +111,56 @@ def _delivery(
     delivery = parameters.delivery(stages)
     problems.extend(contradictions(delivery, origins))
     return delivery
+
+
+def read_serving(environ: Mapping[str, str], folder: Path) -> tuple[ServingSettings, JudgingSettings]:
+    """The stages serving and judging, as far as the sources give them: what the ways back need.
+
+    Nothing is refused, and nothing else is looked at: the other settings may be those of a model whose module
+    is missing. What is wrong in these two, or cannot be read, is left out, which one warning tells.
+    """
+    left_out: list[str] = []
+    winning = {one.name: one for one in _sections(folder, left_out)}
+    dotenv = read_dotenv(folder, left_out)
+    for label, variables in ((VARIABLES_FILE, dotenv), ("environment", environ)):
+        for variable, value in variables.items():
+            name = variable.lower().replace(DELIMITER, ".", 1)
+            winning[name] = Given(name, value or "", f"{label}: {variable}")
+    serving = _as_far_as_right(ServingSettings, "serving", winning, left_out)
+    judging = _as_far_as_right(JudgingSettings, "judging", winning, left_out)
+    if left_out:
+        logger.warning("settings are left out: %s", "; ".join(line.replace("\n", " ") for line in left_out))
+    return serving, judging
+
+
+def _sections(folder: Path, left_out: list[str]) -> list[Given]:
+    """What deliver.toml gives in its sections, whichever they are."""
+    try:
+        sections = tomllib.loads((folder / CONFIG_FILE).read_text("utf-8-sig"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, RecursionError) as error:
+        left_out.append(f"{CONFIG_FILE} cannot be read ({error})")
+        return []
+    return [
+        Given(f"{stage}.{key}", value, f"{CONFIG_FILE}: {stage}.{key}", typed=True)
+        for stage, section in sections.items()
+        if isinstance(section, dict)
+        for key, value in section.items()
+    ]
+
+
+def _as_far_as_right(
+    model: type[Model], stage: str, winning: Mapping[str, Given], left_out: list[str]
+) -> Model:
+    """The settings of a stage, without each that is wrong."""
+    right: dict[str, Given] = {}
+    for name, one in winning.items():
+        prefix, _, leaf = name.partition(".")
+        if prefix != stage:
+            continue
+        if leaf not in model.model_fields:
+            left_out.append(f"{one.origin} is not known")
+        elif validated(model, {leaf: one}, left_out) is not None:
+            right[leaf] = one
+    return validated(model, right, left_out) or model()

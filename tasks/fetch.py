@@ -17,14 +17,15 @@ from prefect.states import Completed
 from prefect.tasks import Task
 
 from settings.errors import Surroundings
-from settings.hyperparameters import DataSettings
+from settings.hyperparameters import SHUFFLED, DataSettings, held_out_rows
 from settings.model import Description
-from tasks.datasets.catalogue import find
+from tasks.datasets.catalogue import CATALOGUE, find
 from tasks.datasets.description import describe
 from tasks.datasets.errors import Unreachable
-from tasks.datasets.fetch import local_inputs
+from tasks.datasets.leaving_out import LEFT_OUT
+from tasks.datasets.roles import fitting, is_made
 from tasks.kept import CACHED, at_hand
-from tasks.opening import store_dataset
+from tasks.opening import inputs_of, store_dataset
 from tasks.steps import dataset_key
 from tasks.stopping import stop_here
 from tasks.store.artifacts import Artifact
@@ -61,17 +62,22 @@ def is_last_attempt() -> bool:
     retry_condition_fn=can_help,
 )
 def fetch_dataset(
-    place: Workplace, name: str, local: Mapping[str, str], base: Artifact | None, required: bool
+    place: Workplace,
+    name: str,
+    local: Mapping[str, str],
+    base: Artifact | None,
+    how: Mapping[str, Any],
+    required: bool,
 ) -> Artifact | State[None]:
     """Give the dataset; where it is not `required` and cannot be reached, end without one and say why."""
-    key = dataset_key(name, local, base)
+    key = dataset_key(name, local, base, how)
     if (known := at_hand(place, f"dataset/{name}", key)) is not None:
         return known
     note = place.store.dataset_home(name) / f"unreachable-{name}.json"
     if not required and (reason := refused_lately(note, key)) is not None:
         return Completed(name="Unreachable", message=reason)
     try:
-        return store_dataset(place, name, local, base)
+        return store_dataset(place, name, local, base, how)
     except Unreachable as error:
         if required or (error.transient and not is_last_attempt()):
             raise
@@ -100,30 +106,45 @@ class Gathered:
 
     dataset: Artifact  # what is trained on and tested with
     description: Description  # of its rows
-    data: DataSettings  # with what follows from the rows
+    data: DataSettings  # with how many rows are held out
     sets: Mapping[str, Artifact]  # the outlier sets by name, the primary one first
     primary: str
-    wanted: str  # the set that was to be the primary one
-    primary_is_made: bool = False  # since no outliers were given
+    wanted: str  # the one that should be the primary one
+    primary_is_made: bool  # by arithmetic: no rows of anything else were to be had, or asked for
 
 
-def gather(place: Workplace, data: DataSettings, timeline: Timeline) -> Gathered:
+def gather(place: Workplace, data: DataSettings, timeline: Timeline, *, outliers: bool) -> Gathered:
     """Bring all sets of a delivery into the store: the real ones at once, then those made from them.
 
-    The primary outlier set is the first of `data.outliers` that can be had; Surroundings where none can, or
-    where it has to be the first of all.
+    The primary outlier set is the first that can be had of those that are wanted; Surroundings where none
+    can, or where it has to be the first of all. A model that gives no score needs no `outliers`.
     """
-    wanted = data.outliers[0]
-    required = {data.train, wanted} if data.require_primary else {data.train}
-    try:
-        real = fetch_all(place, [data.train, *data.outliers], timeline, required=required)
-    except Unreachable as error:
-        if not data.require_primary or not str(error).startswith(f"{wanted}:"):
-            raise
-        raise Surroundings(
-            f"{error}; without {wanted} nothing is judged, since data.require_primary is on"
-        ) from error
+    if not outliers:
+        data = data.model_copy(update={"outliers": (), "made": ()})
+    wanted = data.judged_on[0]
+    real = fetch_real(place, data, timeline, wanted)
     dataset = real.pop(data.train)
+    if data.leave_out:
+        parts = fetch_all(
+            place,
+            [data.train, LEFT_OUT],
+            timeline,
+            required={data.train, LEFT_OUT},
+            inputs=dict.fromkeys((data.train, LEFT_OUT), ({}, {"leave_out": list(data.leave_out)})),
+            bases=dict.fromkeys((data.train, LEFT_OUT), dataset),
+        )
+        dataset = parts.pop(data.train)
+        real |= parts
+    rows = int(place.store.record(dataset).notes["images"]["train"])
+    data = data.model_copy(update={"held_out": held_out_rows(data, rows)})
+    if not outliers:
+        description = describe(place.store.folder(dataset))
+        return Gathered(dataset, description, data, sets={}, primary="", wanted="", primary_is_made=False)
+    described = describe(place.store.folder(dataset))
+    standing = standing_sets(data)
+    from_rows = [name for name in standing if name in CATALOGUE and is_made(find(name))]
+    real |= make_all(place, from_rows, timeline, {"train": dataset}, described)
+    real = {name: real[name] for name in standing if name in real}
     if not real:
         raise Surroundings(
             f"none of the outlier sets {', '.join(data.outliers)} can be had, and a model is not judged "
@@ -132,16 +153,60 @@ def gather(place: Workplace, data: DataSettings, timeline: Timeline) -> Gathered
     primary = next(iter(real))
     if primary != wanted:
         logger.warning("%s cannot be had here: %s is the primary outlier set", wanted, primary)
-    bases = {"nothing": None, "train": dataset, "outliers": real[primary]}
-    made = fetch_all(
-        place,
-        data.made,
-        timeline,
-        required=set(data.made),
-        bases={name: bases[find(name).made_from or "nothing"] for name in data.made},
+    besides = [name for name in fitting(data, described.shape) if name not in real]
+    bases = {"train": dataset, "outliers": real[primary]}
+    made = make_all(place, besides, timeline, bases, described)
+    return Gathered(
+        dataset=dataset,
+        description=described,
+        data=data,
+        sets=real | made,
+        primary=primary,
+        wanted=wanted,
+        primary_is_made=primary in CATALOGUE and is_made(find(primary)),
     )
-    description = describe(place.store.folder(dataset))
-    return Gathered(dataset, description, data, real | made, primary, wanted)
+
+
+def standing_sets(data: DataSettings) -> list[str]:
+    """Give the names of the sets that can be the primary one, in order; the others are made besides."""
+    real = {*data.outliers, LEFT_OUT}
+    return [name for name in data.judged_on if name in real or (not data.outliers and name == SHUFFLED)]
+
+
+def fetch_real(place: Workplace, data: DataSettings, timeline: Timeline, wanted: str) -> dict[str, Artifact]:
+    """Fetch the training set and the outlier sets that are not made, all at once."""
+    names = [
+        data.train,
+        *(name for name in data.outliers if name not in CATALOGUE or not is_made(find(name))),
+    ]
+    required = {data.train, wanted} if data.require_primary else {data.train}
+    inputs = {name: inputs_of(place, name, data.row_shape) for name in names}
+    try:
+        return fetch_all(place, names, timeline, required=required, inputs=inputs)
+    except Unreachable as error:
+        if not data.require_primary or not str(error).startswith(f"{wanted}:"):
+            raise
+        raise Surroundings(
+            f"{error}; without {wanted} nothing is judged, since data.require_primary is on"
+        ) from error
+
+
+def make_all(
+    place: Workplace,
+    names: Sequence[str],
+    timeline: Timeline,
+    bases: Mapping[str, Artifact],
+    described: Description,
+) -> dict[str, Artifact]:
+    """Make sets by arithmetic, each from the base that it needs, or like the rows described."""
+    return fetch_all(
+        place,
+        names,
+        timeline,
+        required=set(names),
+        inputs={name: inputs_of(place, name, None, described) for name in names},
+        bases={name: bases.get(find(name).made_from or "") for name in names},
+    )
 
 
 def fetch_all(
@@ -150,17 +215,20 @@ def fetch_all(
     timeline: Timeline,
     *,
     required: Set[str],
+    inputs: Mapping[str, tuple[Mapping[str, str], Mapping[str, Any]]],
     bases: Mapping[str, Artifact | None] | None = None,
 ) -> dict[str, Artifact]:
     """Map fetch-dataset over the names; give what could be had, in their order."""
     names = list(dict.fromkeys(names))
+    if not names:
+        return {}
     stop_here(f"fetching {', '.join(names)}")
-    homes = {name: place.store.dataset_home(name) for name in names}
     futures = fetch_dataset.map(
         place=unmapped(place),
         name=names,
-        local=[local_inputs(name, homes[name], place.local_folders) for name in names],
+        local=[inputs[name][0] for name in names],
         base=[(bases or {}).get(name) for name in names],
+        how=[inputs[name][1] for name in names],
         required=[name in required for name in names],
     )
     futures.wait()

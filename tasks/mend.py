@@ -22,7 +22,6 @@ def mend_production(place: Workplace) -> None:
         return
     bring_back(
         place.backend,
-        deadline_seconds=place.backend.rollout_seconds,
         should_stop=should_stop,
         restored=True,
     )

@@ -11,8 +11,8 @@ from settings.delivery import Delivery
 from settings.errors import Surroundings, WrongInput
 from settings.hyperparameters import DataSettings, ServingSettings
 from tasks.channels.backend import Backend
-from tasks.datasets.catalogue import expected_bytes, find
 from tasks.datasets.roles import check_roles
+from tasks.datasets.room import expected_bytes
 from tasks.prune import freeable
 from tasks.release.registry import Registry
 from tasks.store.artifacts import read_record
@@ -31,7 +31,7 @@ def prepare(place: Workplace, delivery: Delivery, others: Iterable[Registry] = (
 
     The `others` are the models whose artifacts are in the same store.
     """
-    check_roles(delivery.data, {})
+    check_roles(delivery.data, {}, place.store.data_root)
     check_runtime(place.backend, delivery.serving)
     sweep(place.store)
     mend_releases(place)
@@ -74,11 +74,10 @@ def check_disk(store: Store, data: DataSettings, freeable: Callable[[], int] = l
         needs[device] += size
         folders.setdefault(device, existing)
 
-    bases = {"train": data.train, "outliers": data.outliers[0]}  # if the first one can be had
-    for name in dict.fromkeys((data.train, *data.outliers, *data.made)):
+    for name in dict.fromkeys((data.train, *data.judged_on)):
         home = store.dataset_home(name)
         if not has_dataset(home, name):
-            need(home, expected_bytes(name, bases.get(find(name).made_from or "", "")))
+            need(home, expected_bytes(name, data, store.data_root))
     need(store.models_root, MODELS_BYTES)
     for device, size in needs.items():
         free = shutil.disk_usage(folders[device]).free

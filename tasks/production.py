@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict
 
 from settings.errors import Overruled
 from settings.hyperparameters import JudgingSettings, ServingSettings
-from tasks.channels.backend import Wanted, unconditional
+from tasks.channels.backend import unconditional
 from tasks.channels.rollout import roll_out
 from tasks.channels.wanted import wanted
+from tasks.release.document import Wanted
 from tasks.release.history import Event, EventName, History
 from tasks.stopping import should_stop
 from tasks.workplace import Workplace
@@ -125,7 +126,6 @@ def bring(
             place.backend,
             place.registry,
             wanted(version, serving),
-            deadline_seconds=place.backend.rollout_seconds,
             rtol=judging.parity_rtol,
             should_stop=should_stop,
             claim=claim if seen is not None else unconditional,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from settings.errors import SlipwayError
 from tasks.channels.backend import Channel
-from tasks.datasets.catalogue import CATALOGUE
+from tasks.datasets.roles import dataset_names
 from tasks.release.champions import needed
 from tasks.release.registry import Registry
 from tasks.store.files import remove_folder
@@ -117,7 +117,7 @@ def look_for(place: Workplace, keep: int, others: Iterable[Registry], served: Se
     releases = {digest for version in stays if (digest := digest_of(place.registry, version))}
     for registry in others:
         releases |= {digest for version in registry.versions() if (digest := digest_of(registry, version))}
-    stored = everything(place.store, CATALOGUE)
+    stored = everything(place.store, dataset_names(place.store.data_root))
     kept = {each.folder for each in marked(stored, releases)}
     versions = {version: there[version] for version in sorted(there.keys() - stays)}
     artifacts = [each for each in stored if each.folder not in kept]

@@ -102,7 +102,7 @@ def datasets(place: Workplace, gathered: Gathered) -> list[dict[str, Any]]:
         rows.append(
             {
                 "name": name,
-                "title": notes["title"],
+                "title": notes.get("title", name),
                 "role": "training and test" if artifact == gathered.dataset else roles.get(name, "outliers"),
                 "images": sum(notes["images"].values()),
                 "digest": artifact.digest,

@@ -6,6 +6,7 @@ import logging
 
 from settings.errors import WrongInput
 from settings.hyperparameters import JudgingSettings, ServingSettings
+from tasks.channels.backend import Backend
 from tasks.prepare import check_runtime, mend_releases
 from tasks.production import Promotion, bring
 from tasks.release.registry import Registry
@@ -20,8 +21,10 @@ def go_back(
     """Put version `to` into production (0: the one that was there before), and probe it there.
 
     What is served when this is called decides which one was before, and the decision stands whatever a
-    delivery does meanwhile. Of `judging`, the probe takes the tolerances.
+    delivery does meanwhile. It is served as production is, by its document, else as `serving` says. Of
+    `judging`, the probe takes the tolerances.
     """
+    serving = as_served(place.backend, serving)
     check_runtime(place.backend, serving)
     place.backend.check("production")
     present = place.version_to_leave()
@@ -30,6 +33,15 @@ def go_back(
     check_served(place.registry, version, present)
     reason = why or f"went back from version {present or 'none'}"
     return bring(place, version, judging, serving, event="rolled back", why=reason, left=present or None)
+
+
+def as_served(backend: Backend, serving: ServingSettings) -> ServingSettings:
+    """Give the runtime and the limits that production is served with, or was when it was stopped."""
+    for recorded in (backend.document("production"), backend.kept("production")):
+        if recorded is not None and recorded.version:
+            limits = {name: getattr(recorded, name) for name in ("runtime", "max_request_mib", "max_images")}
+            return serving.model_copy(update=limits)
+    return serving
 
 
 def check_served(registry: Registry, version: int, present: int) -> None:

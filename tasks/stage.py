@@ -37,7 +37,6 @@ def stage(
     endpoint = place.backend.put(
         "stage",
         wanted(version, serving),
-        deadline_seconds=place.backend.rollout_seconds,
         should_stop=should_stop,
     )
     place.registry.history.append("staged", version, release.digest, "to be judged")

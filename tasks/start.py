@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from settings.hyperparameters import JudgingSettings, ServingSettings
-from tasks.channels.backend import Channel, Wanted, replaced
+from tasks.channels.backend import Channel, replaced
 from tasks.channels.rollout import probe
 from tasks.channels.wanted import wanted
 from tasks.mend import restore_release
+from tasks.release.document import Wanted
 from tasks.release.reader import Release
 from tasks.stopping import should_stop
 from tasks.workplace import Workplace
@@ -54,7 +55,6 @@ def start(place: Workplace, judging: JudgingSettings, serving: ServingSettings) 
         endpoint = place.backend.put(
             channel,
             wish,
-            deadline_seconds=place.backend.rollout_seconds,
             should_stop=should_stop,
             claim=claim,
         )

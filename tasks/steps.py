@@ -70,15 +70,18 @@ def described(description: Description) -> dict[str, Any]:
     return {"data.rows": description.model_dump(mode="json")}
 
 
-def dataset_key(name: str, local: Mapping[str, str], base: Artifact | None) -> Key:
-    """Key of a dataset: its name, the published files found locally, and the set that it is made from."""
+def dataset_key(name: str, local: Mapping[str, str], base: Artifact | None, how: Mapping[str, Any]) -> Key:
+    """Key of a dataset: its name, the files or the content found locally, its base, and how it is made.
+
+    Nothing in it is a path: the same content gives the same key on every machine.
+    """
     inputs = {f"file {path}": digest for path, digest in local.items()}
     if base is not None:
         inputs["base"] = base.digest
     return make_key(
         modules=CODE["dataset"],
         inputs=inputs,
-        settings={"dataset": name},
+        settings={"dataset": name} | {f"dataset.{part}": value for part, value in how.items()},
         libraries=["numpy", "pillow"],
     )
 

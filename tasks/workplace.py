@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from settings.errors import Surroundings
+from settings.hyperparameters import NAME, RESERVED
 from settings.places import Places, Runner
 from tasks.channels.backend import Backend
 from tasks.channels.cluster import Cluster
@@ -98,11 +100,26 @@ def open_workplace(places: Places, name: str, who: str = "") -> Workplace:
 
 def other_registries(places: Places, name: str) -> list[Registry]:
     """Give the registries of the other models below the same root, whose artifacts the store holds too."""
+    return [open_registry(places, other) for other in sorted({*models_of(places), "mnist"} - {name})]
+
+
+def models_of(places: Places) -> list[str]:
+    """Give the names of the models below the models' root: they have versions, a history or channels."""
     root = places.models_root
-    candidates = root / "candidates"
-    names = {path.name for path in candidates.iterdir()} if candidates.is_dir() else set()
-    names |= {path.parent.name for path in root.glob("*/history.jsonl")}
-    return [open_registry(places, other) for other in sorted({*names, "mnist"} - {name})]
+    found = {path.name for each in ("candidates", "channels") for path in folders(root / each)}
+    found |= {path.name for path in folders(root) if is_home(path)}
+    found = {name for name in found if re.fullmatch(NAME, name) and name not in RESERVED}
+    return sorted(found | ({"mnist"} if is_home(places.release_home("mnist")) else set()))
+
+
+def is_home(folder: Path) -> bool:
+    """Tell whether a folder holds the promoted versions of a model, or its history."""
+    return (folder / "history.jsonl").exists() or any(path.name.isdigit() for path in folders(folder))
+
+
+def folders(folder: Path) -> list[Path]:
+    """Give the folders in a folder; none where it is none."""
+    return [path for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []
 
 
 def open_registry(places: Places, name: str, who: str = "") -> Registry:
@@ -144,7 +161,7 @@ def open_backend(places: Places, registry: Registry) -> Backend:
         releases=registry.releases,
         candidates=registry.candidates,
         host=places.host,
-        ports={"stage": places.stage_port, "production": places.production_port},
+        ports=places.given_ports,
         token_file=places.serving_token_file,
         lock=registry.lock,
     )

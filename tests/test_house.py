@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "tasks.models": {"settings.errors", "tasks.store", "tasks.datasets"},
     "tasks.release": {"settings.errors", "tasks.store", "tasks.datasets", "tasks.models"},
     "tasks.serving": {
+        "tasks.release.document",
         "settings.errors",
         "tasks.store.files",
         "tasks.store.schema",
@@ -33,6 +34,7 @@ MAY_IMPORT = {
     "tasks.judging": {"settings.errors", "tasks.store", "tasks.datasets", "tasks.release"},
     "tasks.making": {
         "settings.errors",
+        "settings.model",
         "tasks.store",
         "tasks.datasets",
         "tasks.models",

@@ -11,7 +11,7 @@ from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSe
 from tasks.channels.external import ExternalBackend
 from tasks.channels.kubernetes import KubernetesBackend
 from tasks.channels.local import LocalBackend
-from tasks.datasets.catalogue import expected_bytes
+from tasks.datasets.room import expected_bytes
 from tasks.prepare import check_disk, check_runtime, count_weights
 from tasks.store.store import Store
 
@@ -24,7 +24,9 @@ def test_room_is_asked_for_every_set_also_those_made_of_others(tmp_path, monkeyp
         train="fashion-mnist", outliers=("notmnist-small", "glyphs"), made=("blank", "dimmed", "rotated")
     )
     made = (1_000 + 18_724 + 10_000) * IMAGE_AND_LABEL
-    fetched = sum(expected_bytes(name) for name in ("fashion-mnist", "notmnist-small", "glyphs"))
+    fetched = sum(
+        expected_bytes(name, data, tmp_path) for name in ("fashion-mnist", "notmnist-small", "glyphs")
+    )
     weights = 1_000_000
     needed = fetched + made + 120_000_000 + 60 * weights
     store = Store(tmp_path / "data", tmp_path / "models")

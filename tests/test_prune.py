@@ -15,9 +15,9 @@ import pytest
 from flows.__main__ import main
 from settings.errors import Surroundings, WrongInput
 from settings.places import read_places
-from tasks.channels.backend import Wanted
 from tasks.channels.files import ChannelFiles
 from tasks.prune import prune, prune_after
+from tasks.release.document import Wanted
 from tasks.store.artifacts import RECORD, Artifact
 from tasks.store.files import aside
 from tasks.store.keys import make_key

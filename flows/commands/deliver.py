@@ -28,7 +28,7 @@ def run(arguments: Sequence[str]) -> int:
     """Deliver; raises SlipwayError."""
     model = find_model(arguments, environ=os.environ, folder=Path.cwd(), default=BUILT_IN)
     resolved = resolve(arguments, Parameters(model), environ=os.environ, folder=Path.cwd())
-    check_roles(resolved.delivery.data, resolved.origins)
+    check_roles(resolved.delivery.data, resolved.origins, resolved.places.data_root)
     place = open_workplace(resolved.places, resolved.delivery.serving.name)  # a backend may not work here
     read_code(model)
     with ready_prefect(resolved.places, "a delivery"):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
-from flows.commands.arguments import add_name, workplace_of
-from settings.places import read_places
+from flows.commands.arguments import add_name, operation_of
 from tasks.prune import Leftovers, prune
 from tasks.reporting.terminal import printable
 from tasks.store.reach import size_of
@@ -37,9 +34,9 @@ def run(arguments: Sequence[str]) -> int:
     )
     add_name(parser)
     options = parser.parse_args(arguments)
-    place = workplace_of(options)
-    others = other_registries(read_places(os.environ, Path.cwd()), options.name)
-    left = prune(place, options.keep, others=others, dry_run=options.dry_run, tell=say)
+    operation = operation_of(options)
+    others = other_registries(operation.places, operation.name)
+    left = prune(operation.place, options.keep, others=others, dry_run=options.dry_run, tell=say)
     verb = "would be freed" if options.dry_run else "are freed"
     print(f"{left.bytes:,} bytes {verb}")
     return 0

@@ -6,15 +6,11 @@ An emergency waits neither for a delivery that runs nor for a server that would 
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
-from flows.commands.arguments import add_name, settings_of
-from settings.places import read_places
+from flows.commands.arguments import add_name, operation_of
 from tasks.rollback import go_back
 from tasks.stopping import stop_in_order
-from tasks.workplace import open_workplace
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -34,12 +30,12 @@ def run(arguments: Sequence[str]) -> int:
     parser.add_argument("--why", default="", help="the reason, for the history")
     add_name(parser)
     options = parser.parse_args(arguments)
-    places, settings = read_places(os.environ, Path.cwd()), settings_of(options)
-    place = open_workplace(places, settings.serving.name)
+    operation = operation_of(options)
+    place = operation.place
     with stop_in_order():
-        done = go_back(place, options.to or 0, options.why, settings.judging, settings.serving)
+        done = go_back(place, options.to or 0, options.why, operation.judging, operation.serving)
     verb = "is" if done.changed else "was already"
-    print(f"version {done.version} of {options.name} {verb} in production at {done.url}")
+    print(f"version {done.version} of {operation.name} {verb} in production at {done.url}")
     return 0
 
 

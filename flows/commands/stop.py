@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
-from flows.commands.arguments import add_name, workplace_of
+from flows.commands.arguments import add_name, operation_of
 from settings.errors import Surroundings
 from tasks.channels.backend import Backend, Channel
-from tasks.channels.files import CHANNELS
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -20,16 +18,12 @@ def run(arguments: Sequence[str]) -> int:
         "in flight is answered. What production was wanted to serve stays on record: slipway start brings "
         "the very same back, and a rollback goes back from there. The stage is over.",
     )
-    add_name(parser)
-    options = parser.parse_args(arguments)
-    named = options.name is not None
-    place = workplace_of(options)
+    add_name(parser, default="all models on this machine")
+    operation = operation_of(parser.parse_args(arguments))
     channels: tuple[Channel, ...] = ("stage", "production")
-    names = {options.name} if named else {options.name, *models(place.store.models_root / CHANNELS)}
     refusals = []
-    for name in sorted(names):
-        options.name = name
-        backend = workplace_of(options).backend
+    for name in operation.names:
+        backend = operation.place_of(name).backend
         for channel in channels:
             try:
                 print(f"{channel:<10}  {stop(backend, channel, name)}")
@@ -49,8 +43,3 @@ def stop(backend: Backend, channel: Channel, name: str) -> str:
     # Nobody answers here where the server has crashed, or was started for another port.
     version = serving.version or (serving.wanted.version if serving.wanted else "?")
     return f"version {version} of {name} stopped"
-
-
-def models(folder: Path) -> list[str]:
-    """Give the names of the models that have channels."""
-    return [path.name for path in folder.iterdir() if path.is_dir()] if folder.is_dir() else []

@@ -19,7 +19,7 @@ UNIT = """\
 #     loginctl enable-linger    # to start with the machine, and not with the first login
 
 [Unit]
-Description=Slipway, the model {name}
+Description=Slipway, {what}
 
 [Service]
 # The servers are found, replaced and mended by the commands, so that no process is the unit's own.
@@ -34,10 +34,11 @@ WantedBy=default.target
 """
 
 
-def unit(places: Places, environ: Mapping[str, str], folder: Path, name: str) -> str:
-    """Give the unit for the model `name`: with the places that the environment names, as absolute paths.
+def unit(places: Places, environ: Mapping[str, str], folder: Path, name: str | None) -> str:
+    """Give the unit for the model `name`, or for all that there are (None).
 
-    `folder` is where deliver.toml and .env are read from.
+    With the places that the environment names, as absolute paths; `folder` is where deliver.toml and .env are
+    read from.
     """
     named = {
         variable: str(getattr(places, field))
@@ -48,15 +49,16 @@ def unit(places: Places, environ: Mapping[str, str], folder: Path, name: str) ->
     if odd := [text for text in texts if "\n" in text]:
         raise WrongInput(f"a unit of systemd cannot name {odd[0]!r}: rename it")
     command = [sys.executable, "-P", "-m", "flows"]
+    which = [] if name is None else ["--name", name]
     return UNIT.format(
         models=places.models_root,
-        name=name,
+        what="the models of this machine" if name is None else f"the model {name}",
         folder=str(folder).replace("%", "%%"),
         environment="".join(
             f"Environment={quoted(f'{variable}={value}')}\n" for variable, value in named.items()
         ),
-        start=command_line([*command, "start", "--name", name]),
-        stop=command_line([*command, "stop", "--name", name]),
+        start=command_line([*command, "start", *which]),
+        stop=command_line([*command, "stop", *which]),
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from settings.errors import Overruled
-from tasks.store.schema import SCHEMA, check_schema
+from tasks.release.document import Wanted
 
 Channel = Literal["stage", "production"]
 
@@ -33,41 +32,6 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What a channel is wanted to serve: its document.
-
-    The way back, `previous`, is no part of the wish: it changes nothing of what is served as long as all is
-    well, so documents that differ in it alone are equal.
-    """
-
-    version: int
-    runtime: str = "litert"
-    max_request_mib: int = 32
-    max_images: int = 10_000
-    previous: int = field(default=0, compare=False)
-
-    def as_json(self) -> dict[str, Any]:
-        """Give the document's content."""
-        return {"schema": SCHEMA, **asdict(self)}
-
-    @classmethod
-    def read(cls, content: bytes | str, what: str) -> Wanted | None:
-        """Read a document; None where it cannot be read. Raises Newer, which names `what` it is."""
-        try:
-            given = json.loads(content)
-        except ValueError:
-            return None
-        if not isinstance(given, dict):
-            return None
-        check_schema(given, what)
-        given.pop("schema", None)
-        try:
-            return cls(**given)
-        except TypeError:
-            return None
-
-
-@dataclass(frozen=True)
 class Serving:
     """What a channel serves now.
 
@@ -86,7 +50,7 @@ class Serving:
 
 
 def replaced(channel: Channel, wanted: Wanted, now: Wanted | None) -> Overruled:
-    """Say that a channel's document was replaced by another one, or removed, before it was obeyed."""
+    """Say that a channel's document was replaced by another one, or removed, before it was reconciled."""
     what = f"was brought to version {now.version}" if now and now.version else "was stopped"
     meant = f"version {wanted.version}" if wanted.version else "nothing"
     return Overruled(f"{channel} {what} by somebody else while it was brought to serve {meant}")
@@ -111,7 +75,6 @@ class Backend(Protocol):
         channel: Channel,
         wanted: Wanted,
         *,
-        deadline_seconds: float,
         should_stop: Callable[[], bool],
         claim: Claim = unconditional,
     ) -> Endpoint:

@@ -17,15 +17,33 @@ from tasks.channels.backend import Endpoint
 from tasks.store.token import read_token
 
 VERSION_HEADER = "x-model-version"
-DTYPES = {"DT_FLOAT": "float32", "DT_INT64": "int64", "DT_BOOL": "bool"}
+STRING = "DT_STRING"
+CLASS_NAMES = "class_names"  # no output of the model: the server looks it up by the class's id
+DTYPES = {
+    "DT_HALF": "float16",
+    "DT_FLOAT": "float32",
+    "DT_DOUBLE": "float64",
+    "DT_UINT8": "uint8",
+    "DT_INT8": "int8",
+    "DT_UINT16": "uint16",
+    "DT_INT16": "int16",
+    "DT_INT32": "int32",
+    "DT_INT64": "int64",
+    "DT_BOOL": "bool",
+    STRING: "str",
+}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The outputs by name, N rows each, and the version that gave them (0: the server does not tell)."""
+    """The model's outputs by name, N rows each, and the version that gave them (0: the server does not tell).
+
+    `class_names` are the names of the N classes in `class_ids`; None where the classes have none.
+    """
 
     outputs: dict[str, NDArray[Any]]
     version: int
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,10 +87,14 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def predict(self, imgs: NDArray[Any], signature: str = "serving_default") -> Answer:
-        """Give the outputs of a signature for imgs float32 (N, 28, 28) in 0..1, with the described types."""
-        imgs = np.ascontiguousarray(imgs, dtype=np.float32)
-        body = orjson.dumps({"signature_name": signature, "inputs": imgs}, option=orjson.OPT_SERIALIZE_NUMPY)
+    def predict(self, rows: NDArray[Any], signature: str = "serving_default") -> Answer:
+        """Give the outputs of a signature for rows (N, …), with the described types.
+
+        Whole numbers are sent as they are, all others as float32.
+        """
+        whole = np.issubdtype(rows.dtype, np.integer)
+        rows = np.ascontiguousarray(rows, dtype=None if whole else np.float32)
+        body = orjson.dumps({"signature_name": signature, "inputs": rows}, option=orjson.OPT_SERIALIZE_NUMPY)
         response = self._ask("POST", f"{self._base}:predict", content=body)
         version = int(response.headers.get(VERSION_HEADER, "0"))
         described = self._describe(version, signature)
@@ -81,14 +103,15 @@ class Client:
             if len(described) == 1:
                 given = {described[0].name: given}
             outputs = {
-                output.name: np.array(given[output.name], dtype=output.dtype).reshape(len(imgs), *output.row)
+                output.name: np.array(given[output.name], dtype=output.dtype).reshape(len(rows), *output.row)
                 for output in described
             }
         except (KeyError, TypeError, ValueError) as error:
             raise Surroundings(
                 f"{self.endpoint.url} gave an answer that it does not describe: {error!r}"
             ) from error
-        return Answer(outputs, version)
+        names = outputs.pop(CLASS_NAMES, None)
+        return Answer(outputs, version, None if names is None else tuple(names.tolist()))
 
     def status(self) -> dict[str, Any]:
         """Give the status of the model's versions as TensorFlow Serving has it."""

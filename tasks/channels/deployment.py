@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from tasks.channels.backend import Wanted
 from tasks.channels.pods import Json, is_live, is_ready
+from tasks.release.document import Wanted
 
 DOCUMENT = "slipway/document"  # the annotation of the pod template
 ANEW = "slipway/anew"  # another one, by which the same document makes new pods

@@ -19,14 +19,14 @@ from tasks.channels.backend import (
     Claim,
     Endpoint,
     Serving,
-    Wanted,
     replaced,
     unconditional,
 )
 from tasks.channels.client import Client
 from tasks.channels.files import CHANNELS, ChannelFiles
-from tasks.channels.health import Refusals, has_obeyed, homes_of, shortcoming
-from tasks.channels.look import Found, answer_of
+from tasks.channels.health import Refusals, has_reconciled, roots_of, shortcoming
+from tasks.channels.inspection import Found, answer_of
+from tasks.release.document import Wanted
 from tasks.store.token import read_token
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,6 @@ class ExternalBackend:
         channel: Channel,
         wanted: Wanted,
         *,
-        deadline_seconds: float,
         should_stop: Callable[[], bool],
         claim: Claim = unconditional,
     ) -> Endpoint:
@@ -75,9 +74,9 @@ class ExternalBackend:
 
         A server that is away is waited for: whoever keeps it may be starting it again.
         """
-        deadline = time.monotonic() + deadline_seconds
+        deadline = time.monotonic() + self.rollout_seconds
         files = self._files(channel)
-        found = self._look(channel)
+        found = self._inspect(channel)
         if found.kind == "stranger":
             raise self._foreign(channel, found)
         if files.wanted() == wanted and self._judge(channel, found, wanted).healthy:
@@ -102,7 +101,7 @@ class ExternalBackend:
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if it serves nothing, and is not meant to."""
         files = self._files(channel)
-        found = self._look(channel)
+        found = self._inspect(channel)
         wanted = files.wanted()
         is_meant = wanted != NOTHING if wanted is not None else files.document.exists()
         is_served = found.kind == "ours" and found.health["version"] != 0
@@ -115,7 +114,7 @@ class ExternalBackend:
         with self.lock():
             claim()
             own = self._files(channel).want(NOTHING)
-        if self._look(channel).kind == "ours":
+        if self._inspect(channel).kind == "ours":
             self._wait(channel, NOTHING, own, time.monotonic() + SETTLE_SECONDS, lambda: False)
         logger.info("%s serves nothing", channel)
 
@@ -131,7 +130,7 @@ class ExternalBackend:
         if self.token_file is not None:
             read_token(self.token_file)
         deadline = time.monotonic() + SETTLE_SECONDS
-        while (found := self._look(channel)).kind == "ours":
+        while (found := self._inspect(channel)).kind == "ours":
             if self._is_settled(channel, found) or self._has_refused(channel, found):
                 with Client(self.endpoint(channel)) as client:
                     client.check_token()
@@ -152,7 +151,7 @@ class ExternalBackend:
             detail = f"its URL is that of {found.who}" if found.who else "its server does not answer"
             return Serving(0, False, endpoint, detail, wanted)
         health = found.health
-        detail = shortcoming(health, wanted, homes_of(channel, self.releases, self.candidates))
+        detail = shortcoming(health, wanted, roots_of(channel, self.releases, self.candidates))
         if not detail and not self._is_settled(channel, found):
             detail = self._unsettled(channel)
         return Serving(
@@ -174,7 +173,7 @@ class ExternalBackend:
         while True:
             if self._files(channel).revision() != own:
                 raise replaced(channel, wanted, self._files(channel).wanted())
-            found = self._look(channel)
+            found = self._inspect(channel)
             if found.kind == "stranger":
                 raise self._foreign(channel, found)
             if found.kind == "ours" and found.health["revision"] == own:
@@ -204,7 +203,7 @@ class ExternalBackend:
         except SlipwayError as error:
             logger.error("what %s served before does not come back: %s", channel, error)
 
-    def _look(self, channel: Channel) -> Found:
+    def _inspect(self, channel: Channel) -> Found:
         """Find out whether the server of this channel's document answers at its URL."""
         host, _, port = self.urls[channel].removeprefix("http://").partition(":")
         health = answer_of(host, int(port))
@@ -215,7 +214,7 @@ class ExternalBackend:
         return Found("ours", health=health)
 
     def _is_settled(self, channel: Channel, found: Found) -> bool:
-        return has_obeyed(found.health, self._files(channel).revision())
+        return has_reconciled(found.health, self._files(channel).revision())
 
     def _has_refused(self, channel: Channel, found: Found) -> bool:
         return bool(found.health["error"] and found.health["revision"] == self._files(channel).revision())

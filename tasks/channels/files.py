@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.channels.backend import Channel, Wanted
+from tasks.channels.backend import Channel
+from tasks.release.document import Wanted, place_id, revision_of
 from tasks.store.files import publish, write_json
 
 CHANNELS = "channels"  # below the models' root, with a folder for each model
@@ -61,18 +60,14 @@ class ChannelFiles:
     @property
     def place_id(self) -> str:
         """What the server calls the document's place: an id that tells the path to nobody."""
-        return _digest(os.fsencode(self.document))
+        return place_id(self.document)
 
     def revision(self) -> str:
-        """Give what the server calls the document's revision: it changes with every replacement.
-
-        It is the same in every container that has this folder of the machine; empty without a document.
-        """
+        """Give what the server calls the document's revision; empty without a document."""
         try:
-            status = self.document.stat()
+            return revision_of(self.document)
         except FileNotFoundError:
             return ""
-        return _digest(f"{status.st_ino}-{status.st_mtime_ns}-{status.st_size}".encode())
 
     def read_note(self) -> dict[str, Any]:
         """Give the note; empty if there is none, or it cannot be read."""
@@ -92,10 +87,6 @@ class ChannelFiles:
             publish(self.document, self.kept)
         self.note.unlink(missing_ok=True)
         self.document.unlink(missing_ok=True)
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _read(document: Path) -> Wanted | None:

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]  # the folder of the top-level packag
 SHARED = (
     "settings/errors.py",
     "tasks/release/contract.py",
+    "tasks/release/document.py",
     "tasks/release/reader.py",
     "tasks/store/files.py",
     "tasks/store/schema.py",

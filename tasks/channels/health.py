@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.channels.backend import Channel, Wanted
+from tasks.channels.backend import Channel
 from tasks.release.contract import MANIFEST
+from tasks.release.document import Wanted
 from tasks.store.files import sha256_of
 
 DOUBT_SECONDS = 5.0  # a release on a network volume may appear a moment after its document
@@ -30,12 +31,12 @@ class Refusals:
         return str(health["error"]) if health["settled"] or now - self._since >= DOUBT_SECONDS else ""
 
 
-def has_obeyed(health: Mapping[str, Any], revision: str) -> bool:
+def has_reconciled(health: Mapping[str, Any], revision: str) -> bool:
     """Tell whether a server is done with that revision of its document: obeys it, or has refused it."""
     return bool(health["settled"] and health["revision"] == revision)
 
 
-def homes_of(channel: Channel, releases: Path, candidates: Path) -> list[Path]:
+def roots_of(channel: Channel, releases: Path, candidates: Path) -> list[Path]:
     """Give the folders of the versions that a channel may serve: production only those that were promoted."""
     return [releases, candidates] if channel == "stage" else [releases]
 

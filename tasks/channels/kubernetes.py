@@ -23,15 +23,15 @@ from tasks.channels.backend import (
     Claim,
     Endpoint,
     Serving,
-    Wanted,
     replaced,
     unconditional,
 )
 from tasks.channels.cluster import Cluster, Unsteady
 from tasks.channels.deployment import ANEW, DOCUMENT, Rollout, document_of
-from tasks.channels.health import Refusals, homes_of, shortcoming
-from tasks.channels.look import answer_of
+from tasks.channels.health import Refusals, roots_of, shortcoming
+from tasks.channels.inspection import answer_of
 from tasks.channels.pods import Json, conditions, is_ready, trouble
+from tasks.release.document import Wanted
 from tasks.store.token import read_token
 
 logger = logging.getLogger(__name__)
@@ -89,13 +89,12 @@ class KubernetesBackend:
         channel: Channel,
         wanted: Wanted,
         *,
-        deadline_seconds: float,
         should_stop: Callable[[], bool],
         claim: Claim = unconditional,
     ) -> Endpoint:
         """Bring the channel to serve what is wanted, by one patch; on failure the one before is put back."""
-        deadline = time.monotonic() + deadline_seconds
-        before = self._look(channel)
+        deadline = time.monotonic() + self.rollout_seconds
+        before = self._inspect(channel)
         if before.wanted == wanted and self._judge(channel, before).healthy:
             if not before.is_paused:  # a run was killed after its rollout, or somebody resumed it by hand
                 self._pause(channel)
@@ -104,7 +103,7 @@ class KubernetesBackend:
         anew = before.wanted == wanted and self._refusal(before, {}) != ""
         with self.lock():
             claim()
-            before = self._look(channel)
+            before = self._inspect(channel)
             template = self._template(before)
             self._patch(channel, document_of(wanted), replicas=max(1, before.replicas), anew=anew)
         try:
@@ -117,12 +116,12 @@ class KubernetesBackend:
 
     def document(self, channel: Channel) -> Wanted | None:
         """Give what the document says; None where there is none or it cannot be read."""
-        return self._look(channel).wanted
+        return self._inspect(channel).wanted
 
     @over_one_connection
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if nothing is meant to be served."""
-        rollout = self._look(channel)
+        rollout = self._inspect(channel)
         if not rollout.document or not rollout.replicas:
             return None
         return self._judge(channel, rollout)
@@ -130,14 +129,14 @@ class KubernetesBackend:
     @over_one_connection
     def remove(self, channel: Channel, *, claim: Claim = unconditional, keep: bool = False) -> None:
         """Scale the channel to nothing, and wait until its pods are gone."""
-        before = self._look(channel)
+        before = self._inspect(channel)
         if not before.live and not (before.document and before.replicas):
             return  # also where somebody scaled it down: its document stays, for when it is scaled up again
         with self.lock():
             claim()
             self._patch(channel, None, replicas=0, paused=True)
         deadline = time.monotonic() + END_SECONDS
-        while (now := self._look(channel)).live:
+        while (now := self._inspect(channel)).live:
             if now.document:
                 raise replaced(channel, NOTHING, now.wanted)
             if time.monotonic() > deadline:
@@ -156,7 +155,7 @@ class KubernetesBackend:
         """
         if self.token_file is not None:
             read_token(self.token_file)
-        asks = self._look(channel).asks_for_token
+        asks = self._inspect(channel).asks_for_token
         if asks and self.token_file is None:
             raise WrongInput(
                 f"the pods of {channel} ask for a token, and this one has none: apply the manifests with the "
@@ -183,7 +182,7 @@ class KubernetesBackend:
         elif health is None:
             detail = "its Service does not answer"
         else:
-            detail = shortcoming(health, wanted, homes_of(channel, self.releases, self.candidates))
+            detail = shortcoming(health, wanted, roots_of(channel, self.releases, self.candidates))
         digest, fallback = (str(health["digest"]), bool(health.get("fallback"))) if health else ("", False)
         return Serving(version, not detail, endpoint, detail, wanted, digest, fallback)
 
@@ -199,7 +198,7 @@ class KubernetesBackend:
         refusals: dict[str, Refusals] = {}  # by pod
         while True:
             try:
-                rollout = self._look(channel)
+                rollout = self._inspect(channel)
                 if wanted is not None and rollout.document != document_of(wanted):
                     raise replaced(channel, wanted, rollout.wanted)
                 if rollout.is_paused:  # the manifests were applied meanwhile
@@ -239,7 +238,7 @@ class KubernetesBackend:
         """
         try:
             with self.lock():
-                if self._look(channel).document != document_of(wanted):
+                if self._inspect(channel).document != document_of(wanted):
                     return
                 if not before.document or not before.replicas:
                     self._patch(channel, before.document or None, replicas=0, paused=True)
@@ -285,7 +284,7 @@ class KubernetesBackend:
                     return template
         return None
 
-    def _look(self, channel: Channel) -> Rollout:
+    def _inspect(self, channel: Channel) -> Rollout:
         deployment = self.cluster.deployment(self._deployment(channel))
         return Rollout(deployment, self.cluster.pods(deployment["spec"]["selector"]["matchLabels"]))
 

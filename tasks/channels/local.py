@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import errno
 import logging
-import secrets
-import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from settings.errors import Stopped, Surroundings
 from tasks.channels import process
-from tasks.channels.backend import Channel, Claim, Endpoint, Serving, Wanted, replaced, unconditional
+from tasks.channels.backend import Channel, Claim, Endpoint, Serving, replaced, unconditional
 from tasks.channels.files import CHANNELS, ChannelFiles
-from tasks.channels.fingerprint import ROOT, fingerprint
-from tasks.channels.health import Refusals, has_obeyed, homes_of, shortcoming
-from tasks.channels.look import Found, look, servers_of
+from tasks.channels.health import Refusals, has_reconciled, roots_of, shortcoming
+from tasks.channels.inspection import Found, inspect
+from tasks.channels.ports import Ports
+from tasks.channels.servers import Servers
+from tasks.release.document import Wanted
 from tasks.store.token import read_token
 
 logger = logging.getLogger(__name__)
 
 PORT_VARIABLES = {"stage": "STAGE_PORT", "production": "PRODUCTION_PORT"}
-END_SECONDS = 15.0  # above the server's own bound for what is in flight
 UNDO_SECONDS = 15.0
 POLL_SECONDS = 0.02
 
@@ -45,13 +44,17 @@ class LocalBackend:
         token_file: Path | None = None,
         lock: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """Take the folders and addresses, and the model's lock, under which documents change."""
-        self.folder = models_root.absolute() / CHANNELS / name
+        """Take the folders and the host, and the model's lock, under which documents change.
+
+        `ports` are those that are given for its channels; a channel without gets one that is remembered.
+        """
+        self.models_root = models_root.absolute()
+        self.folder = self.models_root / CHANNELS / name
         self.name = name
         self.releases = releases.absolute()
         self.candidates = candidates.absolute()
         self.host = host
-        self.ports = dict(ports)
+        self.ports = Ports(models_root, name, host, ports)
         self.token_file = token_file
         self.lock = lock
 
@@ -60,20 +63,20 @@ class LocalBackend:
         channel: Channel,
         wanted: Wanted,
         *,
-        deadline_seconds: float,
         should_stop: Callable[[], bool],
         claim: Claim = unconditional,
     ) -> Endpoint:
         """Bring the channel to serve what is wanted; on failure its old document and version go on."""
-        deadline = time.monotonic() + deadline_seconds
+        deadline = time.monotonic() + self.rollout_seconds
+        self.ports.reserve()
         files = self._files(channel)
-        found = self._look(channel)
+        found = self._inspect(channel)
         if found.kind == "stuck":
-            found = self._look(channel)  # one slow answer is no reason to end a server
+            found = self._inspect(channel)  # one slow answer is no reason to end a server
         self._refuse(channel, found)
         if files.wanted() == wanted and self._judge(channel, found, wanted).healthy:
             return self.endpoint(channel)
-        self._servers(channel)  # none may be another user's
+        self._servers(channel).pids()  # none may be another user's
         was_up = found.kind != "nothing" or files.note.exists()
         own, started = "", None
         try:
@@ -87,12 +90,12 @@ class LocalBackend:
                 )
                 process.end(found.pid, patience_seconds=1.0)
             if found.kind != "ours":
-                started = self._start(channel, replaces=None)
-            elif not self._is_current(channel, found):
-                started = self._start(channel, replaces=found.pid)
+                started = self._servers(channel).start(replaces=None)
+            elif not self._servers(channel).is_current(found):
+                started = self._servers(channel).start(replaces=found.pid)
             serving = self._wait(channel, wanted, own, found.pid, started, deadline, should_stop)
             # The one before drains since its port was taken over; on another port it would go on for ever.
-            self._end_servers(channel, but=serving)
+            self._servers(channel).end_others(but=serving)
             files.kept.unlink(missing_ok=True)
         except BaseException as error:
             overtaken = bool(own) and not self._undo(channel, own, before if was_up else None, started)
@@ -108,7 +111,7 @@ class LocalBackend:
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if it is not up, and is not meant to be."""
         files = self._files(channel)
-        found = self._look(channel)
+        found = self._inspect(channel)
         if found.kind not in ("ours", "theirs", "stuck") and not files.note.exists():
             return None
         return self._judge(channel, found, files.wanted())
@@ -123,8 +126,9 @@ class LocalBackend:
         with self.lock():
             claim()
             servers = self._servers(channel)
+            pids = servers.pids()
             files.forget(keep=keep)
-        self._end(channel, servers)
+        servers.end(pids)
 
     def kept(self, channel: Channel) -> Wanted | None:
         """Give what the channel was wanted to serve when it was removed and that was kept."""
@@ -141,11 +145,11 @@ class LocalBackend:
         """
         if self.token_file is not None:
             read_token(self.token_file)
-        found = self._look(channel)
+        found = self._inspect(channel)
         self._refuse(channel, found)
         if found.kind != "nothing":
             return
-        self._servers(channel)
+        self._servers(channel).pids()
         try:
             process.try_to_bind(self.host, self.ports[channel])
         except OSError as error:
@@ -173,8 +177,8 @@ class LocalBackend:
             }[found.kind]
             return Serving(0, False, endpoint, detail, wanted)
         health = found.health
-        detail = shortcoming(health, wanted, homes_of(channel, self.releases, self.candidates))
-        if not detail and not self._is_current(channel, found):
+        detail = shortcoming(health, wanted, roots_of(channel, self.releases, self.candidates))
+        if not detail and not self._servers(channel).is_current(found):
             detail = f"its server (process {found.pid}) was started by other code or settings"
         return Serving(
             int(health["version"]),
@@ -206,7 +210,7 @@ class LocalBackend:
         while True:
             if files.revision() != own:
                 raise replaced(channel, wanted, files.wanted())
-            found = self._look(channel)
+            found = self._inspect(channel)
             self._refuse(channel, found)
             if not process.is_running(expected):
                 if found.kind != "ours" or found.pid in (expected, before):
@@ -218,7 +222,7 @@ class LocalBackend:
             if found.kind == "ours" and found.pid == expected and found.health["revision"] == own:
                 if refusal := refusals.believed(found.health):
                     raise Surroundings(f"{channel}: {refusal} ({files.log})")
-                if has_obeyed(found.health, own) and found.health["version"] == wanted.version:
+                if has_reconciled(found.health, own) and found.health["version"] == wanted.version:
                     return expected
             if should_stop():
                 raise Stopped(f"stopped before {channel} served version {wanted.version}")
@@ -249,37 +253,15 @@ class LocalBackend:
             return is_own
         deadline = time.monotonic() + UNDO_SECONDS
         while time.monotonic() < deadline and files.revision() == own:
-            found = self._look(channel)
-            if found.kind == "ours" and has_obeyed(found.health, own):
+            found = self._inspect(channel)
+            if found.kind == "ours" and has_reconciled(found.health, own):
                 if found.pid == started:  # the one before, on the port of before, is in the way
-                    self._end_servers(channel, but=started)
+                    self._servers(channel).end_others(but=started)
                 break
             if found.kind == "nothing" and (started is None or not process.is_running(started)):
-                started = self._start(channel, replaces=None)  # the failure took the server with it
+                started = self._servers(channel).start(replaces=None)  # the failure took the server with it
             time.sleep(POLL_SECONDS)
         return True
-
-    def _end_servers(self, channel: Channel, *, but: int | None = None) -> None:
-        """End all servers of the channel `but` one: whoever changes its port, or is killed, leaves others."""
-        self._end(channel, (pid for pid in self._servers(channel) if pid != but))
-
-    def _end(self, channel: Channel, servers: Iterable[int]) -> None:
-        for pid in servers:
-            process.end(pid, patience_seconds=END_SECONDS)
-            logger.info("a server of %s (process %d) has ended", channel, pid)
-
-    def _start(self, channel: Channel, *, replaces: int | None) -> int:
-        """Start a server; one that `replaces` another loads first, and then takes the port over."""
-        files = self._files(channel)
-        start = secrets.token_hex(8)
-        command = [sys.executable, "-P", "-m", "tasks.serving", *self._arguments(channel), "--start", start]
-        if replaces is not None:
-            command += ["--replaces", str(replaces)]
-        variables = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-        pid = process.start(command, log=files.log, variables=variables)
-        files.write_note({"pid": pid, "start": start, "fingerprint": fingerprint(self._arguments(channel))})
-        logger.info("the server of %s is process %d, its log %s", channel, pid, files.log)
-        return pid
 
     def _arguments(self, channel: Channel) -> list[str]:
         arguments = ["--document", str(self._files(channel).document), "--releases", str(self.releases)]
@@ -289,46 +271,35 @@ class LocalBackend:
             arguments += ["--token-file", str(self.token_file)]
         return [*arguments, "--name", self.name, "--host", self.host, "--port", str(self.ports[channel])]
 
-    def _is_current(self, channel: Channel, found: Found) -> bool:
-        note = self._files(channel).read_note()
-        same_start = note.get("start") == found.health["start"]
-        return same_start and note.get("fingerprint") == fingerprint(self._arguments(channel))
-
     def _refuse(self, channel: Channel, found: Found) -> None:
         """Raise Surroundings where somebody else is on the port: a stranger, or another user's server."""
         if found.kind == "stranger":
             raise self._taken(channel, found)
         if found.kind == "theirs":
-            raise self._theirs(channel, found.pid, found.who)
-
-    def _servers(self, channel: Channel) -> list[int]:
-        """Give the channel's servers on all ports; Surroundings where one of them is another user's."""
-        servers = servers_of(self._files(channel).document)
-        for pid in servers:
-            if user := process.other_user_of(pid):
-                raise self._theirs(channel, pid, user)
-        return servers
-
-    def _theirs(self, channel: Channel, pid: int, user: str) -> Surroundings:
-        return Surroundings(
-            f"{channel} of {self.folder} is served by process {pid} of the user {user}: do this as {user} "
-            f"(sudo -u {user} …), or set MODELS_ROOT to a folder of your own"
-        )
+            raise self._servers(channel).of_another(found.pid, found.who)
 
     def _taken(self, channel: Channel, found: Found) -> Surroundings:
         holder = f"held by {found.who}" if found.who else "taken"
-        theirs = f"set MODELS_ROOT to {found.root}, whose server it is, " if found.root else ""
+        variable = PORT_VARIABLES[channel]
+        if found.root == self.models_root:
+            remedy = f"unset {variable}, by which each model gets a port of its own"
+        elif found.root is not None:
+            remedy = f"set MODELS_ROOT to {found.root}, whose server it is"
+        else:
+            remedy = "end that"
         return Surroundings(
-            f"port {self.ports[channel]} of {channel} is {holder}: {theirs or 'end that, '}or set "
-            f"{PORT_VARIABLES[channel]} to a free port"
+            f"port {self.ports[channel]} of {channel} is {holder}: {remedy}, or set {variable} to a free port"
         )
 
-    def _look(self, channel: Channel) -> Found:
+    def _inspect(self, channel: Channel) -> Found:
         files = self._files(channel)
-        return look(self._reachable_host(), self.ports[channel], files, hint=files.read_note().get("pid"))
+        return inspect(self._reachable_host(), self.ports[channel], files, hint=files.read_note().get("pid"))
 
     def _reachable_host(self) -> str:
         return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+
+    def _servers(self, channel: Channel) -> Servers:
+        return Servers(self._files(channel), self._arguments(channel))
 
     def _files(self, channel: Channel) -> ChannelFiles:
         return ChannelFiles(self.folder, channel)

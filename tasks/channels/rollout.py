@@ -12,17 +12,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from settings.errors import Overruled, SlipwayError, Surroundings
-from tasks.channels.backend import (
-    Backend,
-    Channel,
-    Claim,
-    Endpoint,
-    Serving,
-    Wanted,
-    replaced,
-    unconditional,
-)
+from tasks.channels.backend import Backend, Channel, Claim, Endpoint, Serving, replaced, unconditional
 from tasks.channels.client import Client
+from tasks.release.document import Wanted
 from tasks.release.parity import compare
 from tasks.release.reader import Release
 from tasks.release.registry import Registry
@@ -34,7 +26,7 @@ LENIENCY = 100.0
 
 
 def probe(endpoint: Endpoint, release: Release, version: int, *, rtol: float) -> None:
-    """Ask an endpoint for the release's golden images; Surroundings tells what it answers differently."""
+    """Ask an endpoint for the release's golden rows; Surroundings tells what it answers differently."""
     with Client(endpoint) as client:
         answer = client.predict(release.golden["imgs"])
     if answer.version != version:
@@ -47,7 +39,7 @@ def probe(endpoint: Endpoint, release: Release, version: int, *, rtol: float) ->
         threshold=release.threshold,
     )
     if not parity.agree:
-        raise Surroundings(f"{endpoint.url} does not answer the golden images as version {version}: {parity}")
+        raise Surroundings(f"{endpoint.url} does not answer the golden rows as version {version}: {parity}")
 
 
 def roll_out(
@@ -55,7 +47,6 @@ def roll_out(
     registry: Registry,
     wanted: Wanted,
     *,
-    deadline_seconds: float,
     rtol: float,
     should_stop: Callable[[], bool],
     claim: Claim = unconditional,
@@ -104,7 +95,6 @@ def roll_out(
         endpoint = backend.put(
             channel,
             wanted,
-            deadline_seconds=deadline_seconds,
             should_stop=should_stop,
             claim=claim_and_rename,
         )
@@ -122,7 +112,7 @@ def roll_out(
         try:
             if not overtaken:
                 logger.error("version %s did not come up in production: %s", version, error)
-                undo(backend, before, wanted, deadline_seconds)
+                undo(backend, before, wanted)
         except SlipwayError as another:
             logger.error("what was in production before does not come up either: %s", another)
         finally:
@@ -135,7 +125,7 @@ def roll_out(
     return endpoint, True
 
 
-def undo(backend: Backend, before: Serving | None, wanted: Wanted, deadline_seconds: float) -> None:
+def undo(backend: Backend, before: Serving | None, wanted: Wanted) -> None:
     """Bring production back to what it served before a rollout of `wanted` failed.
 
     Where its document is not that of the rollout any more it is left alone: the backend has put back what was
@@ -156,7 +146,6 @@ def undo(backend: Backend, before: Serving | None, wanted: Wanted, deadline_seco
             backend.put(
                 channel,
                 before.wanted,
-                deadline_seconds=deadline_seconds,
                 should_stop=lambda: False,
                 claim=claim,
             )
@@ -165,9 +154,7 @@ def undo(backend: Backend, before: Serving | None, wanted: Wanted, deadline_seco
         logger.warning("%s: it stays so", overtaken)
 
 
-def bring_back(
-    backend: Backend, *, deadline_seconds: float, should_stop: Callable[[], bool], restored: bool = False
-) -> None:
+def bring_back(backend: Backend, *, should_stop: Callable[[], bool], restored: bool = False) -> None:
     """Start production again where it is meant to serve a version and serves nothing: it has crashed.
 
     Where the wanted release was damaged and is `restored`, also where the version before is served for it.
@@ -189,7 +176,6 @@ def bring_back(
         backend.put(
             "production",
             wanted,
-            deadline_seconds=deadline_seconds,
             should_stop=should_stop,
             claim=claim,
         )

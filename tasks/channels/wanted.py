@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.channels.backend import Wanted
+from tasks.release.document import Wanted
 
 if TYPE_CHECKING:
     from settings.hyperparameters import ServingSettings

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Literal
 
 from settings.errors import WrongInput
@@ -287,16 +286,3 @@ def find(name: str) -> Dataset:
     if name not in CATALOGUE:
         raise WrongInput(f"there is no dataset {name!r}; there are {', '.join(CATALOGUE)}")
     return CATALOGUE[name]
-
-
-def expected_bytes(name: str, base: str = "") -> int:
-    """Bytes on disk that a fetch needs at most: what it downloads and what it decodes.
-
-    `base` names the dataset that a made one is made from.
-    """
-    dataset = find(name)
-    split_counts = list(dataset.images.values())
-    if base and not all(split_counts):
-        split_counts = [find(base).images["test"]]
-    row_bytes = prod(find(base or name).shape) + 1  # and its label
-    return dataset.download_bytes + sum(split_counts) * row_bytes

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import IO
 
@@ -18,6 +19,8 @@ from tasks.datasets.arrays import ArrayWriter
 from tasks.datasets.errors import Refused
 
 _UNSIGNED_BYTE = 8
+_MOST_AXES = 8
+_CHUNK_BYTES = 1 << 20
 _CHUNK_ITEMS = {"images": 2_048, "labels": 65_536}
 
 
@@ -51,6 +54,38 @@ def decode_labels(
 def idx_header(shape: tuple[int, ...]) -> bytes:
     """The first bytes of the IDX file of an array of bytes of that shape."""
     return struct.pack(f">{1 + len(shape)}I", _UNSIGNED_BYTE << 8 | len(shape), *shape)
+
+
+def unpack_idx(stream: IO[bytes], target: Path, shown: str, should_stop: Callable[[], bool]) -> None:
+    """Write any IDX stream of unsigned bytes to `target`, a .npy file of the shape that its header says."""
+    magic = _read_exactly(stream, 4)
+    if len(magic) < 4 or magic[:3] != bytes([0, 0, _UNSIGNED_BYTE]) or not 1 <= magic[3] <= _MOST_AXES:
+        start = magic.hex() or "nothing"
+        raise Refused(
+            f"{shown}: starts with {start}; an IDX file of bytes starts with 00000801 to 0000080{_MOST_AXES}"
+        )
+    sizes = _read_exactly(stream, 4 * magic[3])
+    if len(sizes) < 4 * magic[3]:
+        raise Refused(f"{shown}: ends within its header")
+    count, *item = struct.unpack(f">{magic[3]}I", sizes)
+    left = count * prod(item)
+    with ArrayWriter(target, tuple(item)) as writer:
+        item_bytes = max(1, prod(item))
+        chunk = max(1, _CHUNK_BYTES // item_bytes) * item_bytes
+        while left:
+            if should_stop():
+                raise Stopped(f"stopped while reading {shown}")
+            data = _read_exactly(stream, min(chunk, left))
+            if len(data) < min(chunk, left):
+                raise Refused(
+                    f"{shown}: ends before the {_times((count, *item))} bytes that it says it holds"
+                )
+            writer.append(data)
+            left -= len(data)
+        if stream.read(1):
+            raise Refused(
+                f"{shown}: holds more than the {_times((count, *item))} bytes that it says it holds"
+            )
 
 
 def _decode(

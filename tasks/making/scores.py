@@ -53,7 +53,6 @@ def staged(
     endpoint = backend.put(
         "stage",
         wanted(version, serving),
-        deadline_seconds=backend.rollout_seconds,
         should_stop=should_stop,
     )
     return Client(endpoint)

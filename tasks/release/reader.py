@@ -30,9 +30,22 @@ class Release:
         return self.folder / contract.TFLITE
 
     @property
-    def threshold(self) -> float:
-        """The highest score that is in distribution; exactly the float32 in the SavedModel."""
-        return float(self.manifest["threshold"])
+    def threshold(self) -> float | None:
+        """The highest score that is in distribution, exactly the float32 in the SavedModel; None without."""
+        return self._number("threshold")
+
+    @property
+    def false_positive_rate(self) -> float | None:
+        """The share of rows in distribution that the threshold may flag; None where there is no score."""
+        return self._number("false_positive_rate")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes by id; none where they have none, as in an old release, or numbers."""
+        given = self.manifest.get("classes")
+        if given is not None and not (isinstance(given, list) and all(isinstance(one, str) for one in given)):
+            raise WrongInput(f"{self.folder / contract.MANIFEST}: 'classes' is no list of names; {_REMEDY}")
+        return contract.names_of(given)
 
     @property
     def scales(self) -> dict[str, float]:
@@ -44,15 +57,22 @@ class Release:
         floats = {
             name
             for signature in self.signatures.values()
-            for name, tensor in signature["outputs"].items()
-            if tensor["dtype"] == "float32"
+            for name, tensor in signature.outputs.items()
+            if tensor.dtype == "float32"
         }
         return dict(self.manifest.get("scales", dict.fromkeys(sorted(floats), 0.1)))
 
     @property
-    def signatures(self) -> dict[str, Any]:
-        """Inputs and outputs of each signature: dtype, shape (-1 is N), meaning and range."""
-        return dict(self.manifest["signatures"])
+    def signatures(self) -> dict[str, contract.Signature]:
+        """The signatures by name; WrongInput where the manifest does not describe them."""
+        described = self.manifest["signatures"]
+        try:
+            return {name: contract.Signature.read(each) for name, each in described.items()}
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            path = self.folder / contract.MANIFEST
+            raise WrongInput(
+                f"{path} describes its signatures in no known way ({error!r}); {_REMEDY}"
+            ) from error
 
     @property
     def digests(self) -> dict[str, str]:
@@ -61,7 +81,7 @@ class Release:
 
     @cached_property
     def golden(self) -> dict[str, np.ndarray]:
-        """The known images, `imgs` float32 (16, 28, 28), and the SavedModel's outputs for them."""
+        """The known rows, `imgs` (16, …) of the type of the input, and the SavedModel's outputs for them."""
         path = self.folder / contract.GOLDEN
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -71,7 +91,11 @@ class Release:
 
     def expected(self, signature: str = "serving_default") -> dict[str, np.ndarray]:
         """Give the golden outputs of one signature: what a server has to answer for `golden["imgs"]`."""
-        return {name: self.golden[name] for name in self.signatures[signature]["outputs"]}
+        return {name: self.golden[name] for name in self.signatures[signature].outputs}
+
+    def _number(self, name: str) -> float | None:
+        value = self.manifest.get(name)
+        return None if value is None else float(value)
 
     def verify(self, files: Iterable[str] | None = None) -> None:
         """Check the given files (relative paths; default: all that the manifest lists) against the digests.
@@ -95,7 +119,8 @@ class Release:
 
 
 _REMEDY = "deliver again or go back to another version"
-_FIELDS = {"threshold": float, "signatures": dict, "digests": dict}
+_FIELDS = {"signatures": dict, "digests": dict}
+_NUMBERS = ("threshold", "false_positive_rate")  # none in a release without a score
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -113,4 +138,8 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     for name, kind in _FIELDS.items():
         if not isinstance(manifest, dict) or not isinstance(manifest.get(name), kind):
             raise WrongInput(f"{path} is not the manifest of a release: it has no {name!r}; {_REMEDY}")
+    for name in _NUMBERS:
+        value = manifest.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float))):
+            raise WrongInput(f"{path} is not the manifest of a release: {name!r} is no number; {_REMEDY}")
     return dict(manifest)

@@ -1,1 +1,1 @@
-"""The model server: Starlette on LiteRT or TensorFlow; it obeys its channel's document."""
+"""The model server: Starlette on LiteRT or TensorFlow; it reconciles itself with its channel's document."""

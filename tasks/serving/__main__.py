@@ -1,4 +1,4 @@
-"""`python -m tasks.serving`: serves what a channel's document wants until it is told to stop."""
+"""`python -m tasks.serving`: reconciles what it serves with a channel's document until it is stopped."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from settings.errors import SlipwayError, Surroundings
+from tasks.release.document import place_id
 from tasks.serving import handover
 from tasks.serving.app import Identity, make_app
-from tasks.serving.document import place_id
 from tasks.serving.keeper import Keeper
 from tasks.serving.server import RECEIVE_SECONDS, bind, make_server, resolve
 from tasks.store.token import TokenFile
@@ -73,8 +73,8 @@ def parser() -> argparse.ArgumentParser:
 
 async def serve(options: argparse.Namespace) -> None:
     """Serve until SIGTERM or SIGINT."""
-    homes = [home.absolute() for home in (options.releases, options.candidates) if home is not None]
-    keeper = Keeper(options.document.absolute(), homes, threads=options.threads)
+    roots = [root.absolute() for root in (options.releases, options.candidates) if root is not None]
+    keeper = Keeper(options.document.absolute(), roots, threads=options.threads)
     identity = Identity(options.name, place_id(keeper.document), options.start)
     token = TokenFile(options.token_file.absolute()) if options.token_file is not None else None
     server = make_server(make_app(keeper, identity, token=token))

@@ -19,7 +19,7 @@ class Answer(NamedTuple):
     """The body of an answer, and what is counted of it."""
 
     body: bytes
-    images: int
+    rows: int
     inliers: int  # both are 0 where the signature does not say what is in distribution
     outliers: int
 
@@ -40,10 +40,10 @@ class Engine:
 
 def _predict(body: bytes, loaded: Loaded, max_images: int) -> Answer:
     call = decode(body, loaded.signatures, max_images=max_images)
-    outputs = loaded.model.run(call.signature, call.imgs)
+    outputs = loaded.run(call.signature, call.rows)
     body = encode(call, outputs, loaded.signatures[call.signature])
     flags = outputs.get(IN_DISTRIBUTION)
     if flags is None:
-        return Answer(body, len(call.imgs), 0, 0)
+        return Answer(body, len(call.rows), 0, 0)
     inliers = int(np.count_nonzero(flags))
-    return Answer(body, len(call.imgs), inliers, len(flags) - inliers)
+    return Answer(body, len(call.rows), inliers, len(flags) - inliers)

@@ -1,4 +1,4 @@
-"""Keeps the version that the channel's document wants: loads it beside the old one, then swaps."""
+"""Reconciles what is served with the channel's document: a version is loaded beside the old, then swapped."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from settings.errors import SlipwayError
-from tasks.serving.document import Document, parse, revision_of
+from tasks.release.document import Wanted, revision_of
 from tasks.serving.release import Absent, Loaded, Unservable, digest_of, find_folder, load
-from tasks.serving.runtime import find_runtime
+from tasks.serving.runtimes import find_runtime
+from tasks.store.schema import Newer
 
 logger = logging.getLogger(__name__)
 
@@ -31,18 +32,18 @@ class Keeper:
     again.
     """
 
-    def __init__(self, document: Path, homes: Sequence[Path], *, threads: int) -> None:
+    def __init__(self, document: Path, roots: Sequence[Path], *, threads: int) -> None:
         self.document = document
-        self.homes = homes
+        self.roots = roots
         self.threads = threads
         self.loaded: Loaded | None = None
-        self.limits = Document()
+        self.limits = Wanted(0)
         self.wanted = 0
         self.error = ""
         self.fallback = False  # whether the version before is served, in place of the wanted one
         self.revision: str | None = None  # of the document that was read last
-        self.settled = False  # whether it is obeyed, or refused for a reason that does not pass by itself
-        self._told = ""  # the reason that is in the log already
+        self.settled = False  # whether it is reconciled, or refused for a reason that does not pass by itself
+        self._logged = ""  # the reason that is in the log already
         self._pause = FIRST_PAUSE_SECONDS
         self._again = math.inf  # when to try once more
 
@@ -57,39 +58,46 @@ class Keeper:
         return self.loaded.version if self.loaded else 0
 
     async def watch(self) -> None:
-        """Obey the document for ever."""
+        """Reconcile for ever."""
         while True:
-            await self.obey()
+            await self.reconcile()
             await asyncio.sleep(POLL_SECONDS)
 
     async def settle(self, *, patience_seconds: float) -> None:
-        """Obey the document; a failure that may pass is given so long to do so."""
+        """Reconcile once; a failure that may pass is given so long to do so."""
         deadline = time.monotonic() + patience_seconds
-        await self.obey()
+        await self.reconcile()
         while not self.settled and time.monotonic() < deadline:
             await asyncio.sleep(POLL_SECONDS)
-            await self.obey()
+            await self.reconcile()
 
-    async def obey(self) -> None:
+    async def reconcile(self) -> None:
         """Bring what is served to what the document wants, if it changed or a failure is tried again."""
-        while (seen := revision_of(self.document)) != self.revision or time.monotonic() >= self._again:
+        while (seen := self._seen()) != self.revision or time.monotonic() >= self._again:
             if seen != self.revision:
-                self._told, self._pause = "", FIRST_PAUSE_SECONDS
+                self._logged, self._pause = "", FIRST_PAUSE_SECONDS
             self._again = math.inf
             try:
-                wanted = parse(await asyncio.to_thread(self.document.read_bytes))
+                wanted = Wanted.parse(await asyncio.to_thread(self.document.read_bytes))
             except FileNotFoundError:
                 self._fail(f"there is no document {self.document}")
-            except ValueError as error:
-                self._fail(f"the document {self.document} cannot be obeyed: {error}")
+            except (ValueError, Newer) as error:
+                self._fail(f"the document {self.document} is not valid: {error}")
             except OSError as error:
                 self._fail(f"the document {self.document} cannot be read: {error.strerror}", may_pass=True)
                 self._try_later()
             else:
-                await self._bring(wanted, seen)
+                await self._swap(wanted, seen)
             self.revision = seen
 
-    async def _bring(self, wanted: Document, seen: str) -> None:
+    def _seen(self) -> str:
+        """Give the revision that the document has now; empty without one that can be looked up."""
+        try:
+            return revision_of(self.document)
+        except OSError:
+            return ""
+
+    async def _swap(self, wanted: Wanted, seen: str) -> None:
         self.wanted = wanted.version
         if wanted.version == 0:
             loaded = None
@@ -106,7 +114,7 @@ class Keeper:
                 self._fail(reason, may_pass=may_pass)
                 self._try_later()
                 return
-            if revision_of(self.document) != seen:
+            if self._seen() != seen:
                 return  # the document changed meanwhile: what was loaded may be unwanted by now
             seconds = time.perf_counter() - started
             logger.info(
@@ -120,7 +128,7 @@ class Keeper:
         self.fallback = False
         self.settled = True
 
-    async def _fall_back(self, wanted: Document) -> str:
+    async def _fall_back(self, wanted: Wanted) -> str:
         """Serve the version before where nothing is served; say so, or why it is not served either."""
         if self.loaded is None and wanted.previous:
             try:
@@ -130,18 +138,18 @@ class Keeper:
             self.limits, self.fallback = wanted, True
         return f"; version {self.version}, the one before, is served in its place" if self.fallback else ""
 
-    def _is_loaded(self, wanted: Document) -> bool:
+    def _is_loaded(self, wanted: Wanted) -> bool:
         """Tell whether what is wanted is served: a version may have been made anew under its number."""
         loaded = self.loaded
         if loaded is None or (loaded.version, loaded.runtime) != (wanted.version, wanted.runtime):
             return False
         try:
-            return digest_of(find_folder(wanted.version, self.homes)) == loaded.digest
+            return digest_of(find_folder(wanted.version, self.roots)) == loaded.digest
         except (OSError, Unservable):  # loading says what is wrong with it
             return False
 
-    def _load(self, wanted: Document, version: int) -> Loaded:
-        folder = find_folder(version, self.homes)
+    def _load(self, wanted: Wanted, version: int) -> Loaded:
+        folder = find_folder(version, self.roots)
         runtime = find_runtime(wanted.runtime, threads=self.threads)
         return load(version, folder, wanted.runtime, runtime)
 
@@ -150,17 +158,17 @@ class Keeper:
         self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
     def _fail(self, reason: str, *, may_pass: bool = False) -> None:
-        if reason != self._told:
+        if reason != self._logged:
             serving = f"version {self.version} goes on" if self.loaded else "nothing is served"
             logger.error("%s; %s", reason, serving)
-            self._told = reason
+            self._logged = reason
         self.error = self._without_paths(reason)
         self.settled = not may_pass
 
     def _without_paths(self, reason: str) -> str:
         """Name the folders and the document by what they are: where they are is nobody's business."""
-        for home, what in zip(self.homes, ("the releases", "the candidates"), strict=False):
-            reason = reason.replace(f"{home}/", "").replace(str(home), what)
+        for root, what in zip(self.roots, ("the releases", "the candidates"), strict=False):
+            reason = reason.replace(f"{root}/", "").replace(str(root), what)
         return reason.replace(str(self.document), self.document.name)
 
 

@@ -7,6 +7,7 @@ the next one is parsed; a body with a fault costs no more than what comes before
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
@@ -14,12 +15,13 @@ from typing import Any, NoReturn
 import numpy as np
 import orjson
 
-from tasks.serving.release import Signature
-from tasks.serving.runtime import Images
-from tasks.serving.tensors import Wrong, holds_only_numbers, shape_of_first, to_images, unwrap_rows
+from tasks.release.contract import Signature
+from tasks.serving.runtime import Rows
+from tasks.serving.tensors import Wrong, holds_only_numbers, shape_of_first, to_rows, unwrap_rows
 
-PIECE_BYTES = 64 * 1024  # about 15 images, a millisecond
-LONGEST_IMAGE_BYTES = 1024 * 1024
+PIECE_BYTES = 64 * 1024  # a millisecond
+LONGEST_ROW_BYTES = 1024 * 1024  # of a small row, with whatever white space
+LONGEST_NUMBER_BYTES = 32  # and so much for each number of a larger one
 NAME = re.compile(rb'"([\w.:/-]{0,80})"')
 SPACE = re.compile(rb"[ \t\n\r]*")
 SIGNATURE_AT_THE_END = re.compile(rb',\s*"signature_name"\s*:\s*"([\w.:/-]{0,80})"\s*\}\s*')
@@ -36,8 +38,8 @@ class Unusual(Exception):  # noqa: N818
 
 def decode_pieces(
     body: bytes, signatures: Mapping[str, Signature], *, default: str, max_images: int
-) -> tuple[str, Images, bool]:
-    """Give the signature, the images and whether they came in rows, as the decoder of whole bodies does.
+) -> tuple[str, Rows, bool]:
+    """Give the signature, the rows and whether they came in rows, as the decoder of whole bodies does.
 
     Raises Wrong for what is wrong, and Unusual for what only that decoder knows.
     """
@@ -59,11 +61,11 @@ class _Request:
         self.default = default
         self.signature = (self.end[1].decode() if self.end else "") or default
 
-    def read(self) -> tuple[str, Images, bool]:
+    def read(self) -> tuple[str, Rows, bool]:
         """Give what the body asks for."""
         if not self._take(b"{"):
             raise Wrong('the body is not a JSON object with "instances" or "inputs"')
-        named, seen, images = self.default, set[str](), None
+        named, seen, rows = self.default, set[str](), None
         while True:
             name = self._name()
             if name not in ("signature_name", "instances", "inputs"):
@@ -74,61 +76,64 @@ class _Request:
             self._need(b":")
             if name == "signature_name":
                 named = self._name() or self.default
-                if images is None and self.end is None:
+                if rows is None and self.end is None:
                     self.signature = named
-            elif images is not None:
+            elif rows is not None:
                 raise Wrong('give either "instances" or "inputs", not both')
             else:
-                images = self._images(name)
+                rows = self._rows(name)
             if not self._take(b","):
                 break
         self._need(b"}")
-        if images is None or named != self.signature or self._peek():
+        if rows is None or named != self.signature or self._peek():
             raise Unusual
-        return named, images, "instances" in seen
+        return named, rows, "instances" in seen
 
-    def _images(self, key: str) -> Images:
+    def _rows(self, key: str) -> Rows:
         if self.signature not in self.signatures:
             known = ", ".join(self.signatures)
             fault = Wrong(f"signature_name {self.signature[:40]!r} is unknown: there are {known}")
             self._raise(fault)
-        tensor = self.signatures[self.signature].input
+        signature = self.signatures[self.signature]
+        tensor, wanted = signature.input, signature.input_name
         where = key
         names: tuple[str, ...] = (key,)
         if is_named := key == "inputs" and self._take(b"{"):
-            if (name := self._name()) != tensor.name:
-                self._raise(Wrong(f"inputs: unknown input {name[:40]!r}, expected {tensor.name!r}"), key)
+            if (name := self._name()) != wanted:
+                self._raise(Wrong(f"inputs: unknown input {name[:40]!r}, expected {wanted!r}"), key)
             self._need(b":")
-            where, names = f"inputs.{tensor.name}", (key, tensor.name)
+            where, names = f"inputs.{wanted}", (key, wanted)
         if not self._take(b"["):
             raise Unusual
-        images: list[Images] = [np.empty((0, *tensor.shape[1:]), np.float32)]
+        rows: list[Rows] = [np.empty((0, *tensor.row), tensor.dtype)]
+        longest = max(LONGEST_ROW_BYTES, LONGEST_NUMBER_BYTES * math.prod(tensor.row))
         shape: tuple[int, ...] | None = None
         count, in_rows = 0, False
-        for piece in self._pieces():
+        for piece in self._pieces(longest):
             try:
                 values: list[Any] = orjson.loads(piece)
             except orjson.JSONDecodeError as error:
                 raise Wrong(f"the body is not JSON: {error}, in a piece of it") from error
             try:
                 in_rows = isinstance(values[0], dict) and key == "instances" if not count else in_rows
-                values = unwrap_rows(values, tensor, count) if in_rows else values
-                shape = shape or shape_of_first(values, tensor)
+                values = unwrap_rows(values, signature, count) if in_rows else values
+                shape = shape_of_first(values, tensor) if shape is None else shape
                 only = holds_only_numbers(piece, strings=len(values) * in_rows)
-                images.append(
-                    to_images(values, tensor, where=where, numbers_only=only, shape=shape, first=count)
-                )
+                rows.append(to_rows(values, tensor, where=where, numbers_only=only, shape=shape, first=count))
                 count += len(values)
                 if count > self.max_images:
-                    raise Wrong(f"{where}: more than {self.max_images} images in one request")
+                    raise Wrong(f"{where}: more than {self.max_images} rows in one request")
             except Wrong as fault:
                 self._raise(fault, *names)
         if is_named:
             self._need(b"}")
-        return np.concatenate(images)
+        return np.concatenate(rows)
 
-    def _pieces(self) -> Iterator[bytes]:
-        """Give the elements of the list that has begun as lists of their own, and go behind its end."""
+    def _pieces(self, longest: int) -> Iterator[bytes]:
+        """Give the elements of the list that has begun as lists of their own, and go behind its end.
+
+        Raises Unusual where one has more than `longest` bytes.
+        """
         if self._take(b"]"):
             return
         size, ended = PIECE_BYTES, False
@@ -138,7 +143,7 @@ class _Request:
             if cut is None:
                 if self.at + size >= len(self.body):
                     raise Wrong("the body is not JSON: a list in it has no end")
-                if size >= LONGEST_IMAGE_BYTES:
+                if size >= longest:
                     raise Unusual
                 size *= 2
                 continue

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope
 
 MIB = 1024 * 1024
 STILL_SECONDS = 1.0  # a large body of which nothing came for so long has to make room for another
-SMALL_BYTES = 64 * 1024  # about a dozen images, a millisecond of work: answered at once, beside all others
+SMALL_BYTES = 64 * 1024  # a dozen small images, a millisecond of work: answered at once, beside all others
 MOST_WAITING = 64  # large requests that are whole; more are asked to come again
 MEMORY_PER_BYTE = 6  # of a body: at most so much at once, for itself and what it is decoded to
 MOST_BUFFERED = 4  # times the largest request: large bodies in memory at once, whole or not

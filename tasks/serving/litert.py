@@ -9,9 +9,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, SignatureRunner
 
 from tasks.release.contract import TFLITE
-from tasks.serving.runtime import Images, Outputs
+from tasks.serving.runtime import Outputs, Rows
 
-CHUNK = 64  # images per call: larger ones compute no quicker per image, and take more memory
+CHUNK = 64  # rows per call: larger ones compute no quicker per row, and take more memory
 READY_LANES = 2  # one for the event loop, one for the thread of the larger requests
 
 
@@ -34,7 +34,7 @@ class LiteRTModel:
         self._threads = threads
         self._free = deque(_Lane(content, threads) for _ in range(READY_LANES))
 
-    def run(self, signature: str, imgs: Images) -> Outputs:
+    def run(self, signature: str, rows: Rows) -> Outputs:
         """Give the outputs of a signature by name, N rows each."""
         if not len(imgs):  # LiteRT's convolutions take no batch of none
             one = self.run(signature, np.zeros((1, *imgs.shape[1:]), np.float32))
@@ -44,40 +44,40 @@ class LiteRTModel:
         except IndexError:  # more calls at once than ever before
             lane = _Lane(self._content, self._threads)
         try:
-            return lane.run(signature, imgs)
+            return lane.run(signature, rows)
         finally:
             self._free.append(lane)
 
 
 class _Lane:
-    """Two interpreters: one stays at a single image, the other is resized to what comes.
+    """Two interpreters: one stays at a single row, the other is resized to what comes.
 
-    A new size costs an allocation, 0.1 ms, so that single images alternating with larger requests must not
+    A new size costs an allocation, 0.1 ms, so that single rows alternating with larger requests must not
     share an interpreter.
     """
 
     def __init__(self, content: bytes, threads: int) -> None:
         self._single = _runners(content, threads)
         self._many = _runners(content, threads)
-        for signature, (_, shape, _) in self._single.items():
+        for signature, (_, row, _) in self._single.items():
             for count in (1, CHUNK):
-                self.run(signature, np.zeros((count, *shape), np.float32))
+                self.run(signature, np.zeros((count, *row.shape), row.dtype))
 
-    def run(self, signature: str, imgs: Images) -> Outputs:
-        name, _, runner = (self._single if len(imgs) == 1 else self._many)[signature]
-        starts = range(0, max(len(imgs), 1), CHUNK)
-        parts: list[Outputs] = [runner(**{name: imgs[start : start + CHUNK]}) for start in starts]
+    def run(self, signature: str, rows: Rows) -> Outputs:
+        name, _, runner = (self._single if len(rows) == 1 else self._many)[signature]
+        starts = range(0, max(len(rows), 1), CHUNK)
+        parts: list[Outputs] = [runner(**{name: rows[start : start + CHUNK]}) for start in starts]
         if len(parts) == 1:
             return parts[0]
         return {output: np.concatenate([part[output] for part in parts]) for output in parts[0]}
 
 
-def _runners(content: bytes, threads: int) -> dict[str, tuple[str, tuple[int, ...], SignatureRunner]]:
-    """Give the input's name, one row's shape and the runner of each signature of a new interpreter."""
+def _runners(content: bytes, threads: int) -> dict[str, tuple[str, Rows, SignatureRunner]]:
+    """Give the input's name, a row of zeros and the runner of each signature of a new interpreter."""
     interpreter = Interpreter(model_content=content, num_threads=threads)
     runners = {}
     for signature in interpreter.get_signature_list():
         runner = interpreter.get_signature_runner(signature)
         ((name, details),) = runner.get_input_details().items()
-        runners[signature] = (name, tuple(int(size) for size in details["shape"][1:]), runner)
+        runners[signature] = (name, np.zeros(details["shape"][1:], details["dtype"]), runner)
     return runners

@@ -16,7 +16,7 @@ from tasks.serving.engine import Answer
 from tasks.serving.keeper import Keeper
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-# In seconds, from a single image to the largest request.
+# In seconds, from a single row to the largest request.
 BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})  # in the values of labels
 
@@ -28,7 +28,7 @@ class Metrics:
         self.requests: Counter[int] = Counter()  # by status
         self.buckets = [0] * (len(BOUNDS) + 1)  # the last one for what takes longer than every bound
         self.seconds = 0.0
-        self.images = 0
+        self.rows = 0
         self.inliers = 0
         self.outliers = 0
         self._booted = _booted()
@@ -37,7 +37,7 @@ class Metrics:
         """Count an answer of predict, which took so long."""
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
         self.seconds += seconds
-        self.images += answer.images
+        self.rows += answer.rows
         self.inliers += answer.inliers
         self.outliers += answer.outliers
 
@@ -55,7 +55,7 @@ class Metrics:
         }
         histogram |= {"_sum": self.seconds, "_count": counts[-1]}
         yield _family("slipway_request_seconds", "histogram", "Time to make an answer of predict.", histogram)
-        yield _family("slipway_images_total", "counter", "Images that were answered.", {"": self.images})
+        yield _family("slipway_images_total", "counter", "Images that were answered.", {"": self.rows})
         yield _family("slipway_inliers_total", "counter", "Images in distribution.", {"": self.inliers})
         yield _family("slipway_outliers_total", "counter", "Images out of distribution.", {"": self.outliers})
 
@@ -72,11 +72,12 @@ def _of_model(name: str, keeper: Keeper) -> Iterator[str]:
         labels = _labels(name=name, version=loaded.version, runtime=loaded.runtime)
         yield _gauge("slipway_model_info", "The version that is served.", 1, labels)
         yield _gauge("slipway_model_loaded_timestamp_seconds", "When it was loaded.", loaded.since)
-        yield _gauge(
-            "slipway_model_false_positive_rate",
-            "Share of images in distribution that its threshold may flag.",
-            loaded.false_positive_rate,
-        )
+        if loaded.false_positive_rate is not None:
+            yield _gauge(
+                "slipway_model_false_positive_rate",
+                "Share of images in distribution that its threshold may flag.",
+                loaded.false_positive_rate,
+            )
 
 
 def _of_process(booted: int) -> Iterator[str]:

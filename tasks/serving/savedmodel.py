@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tasks.serving.runtime import Images, Outputs
+from tasks.serving.runtime import Outputs, Rows
 
 
 class TensorFlow:
@@ -31,8 +31,8 @@ class SavedModel:
         for name, function in self._loaded.signatures.items():
             (self._inputs[name],) = function.structured_input_signature[1]
 
-    def run(self, signature: str, imgs: Images) -> Outputs:
+    def run(self, signature: str, rows: Rows) -> Outputs:
         """Give the outputs of a signature by name, N rows each."""
         function = self._loaded.signatures[signature]
-        outputs = function(**{self._inputs[signature]: tf.constant(imgs)})
+        outputs = function(**{self._inputs[signature]: tf.constant(rows)})
         return {name: tensor.numpy() for name, tensor in outputs.items()}

@@ -1,4 +1,4 @@
-"""Nested lists of JSON numbers to float32 arrays, and what is wrong with those that are none."""
+"""Nested lists of JSON numbers to arrays of rows, and what is wrong with those that are none."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.serving.release import Tensor
-from tasks.serving.runtime import Images
+from tasks.release.contract import Signature, Tensor
+from tasks.serving.runtime import Rows
 
 NOT_NUMBERS = (b"true", b"false", b"null")
 ROUNDING = 1e-6  # of float32 at 1: a client that computes 255 / 255 otherwise is not wrong
@@ -26,30 +26,35 @@ def holds_only_numbers(text: bytes, *, strings: int) -> bool:
     return text.count(b'"') == 2 * strings and not any(word in text for word in NOT_NUMBERS)
 
 
-def unwrap_rows(instances: Sequence[Any], tensor: Tensor, first: int = 0) -> list[Any]:
-    """Give the images of instances that name their input, of which the first has the index `first`."""
-    images = []
+def unwrap_rows(instances: Sequence[Any], signature: Signature, first: int = 0) -> list[Any]:
+    """Give the rows of instances that name their input, of which the first has the index `first`."""
+    rows = []
     for index, instance in enumerate(instances, start=first):
         where = f"instances[{index}]"
         if not isinstance(instance, dict):
             raise Wrong(f"{where}: not an object like the first one")
-        images.append(single_input(instance, tensor, where))
-    return images
+        rows.append(single_input(instance, signature, where))
+    return rows
 
 
-def single_input(named: Mapping[str, Any], tensor: Tensor, where: str) -> Any:
+def single_input(named: Mapping[str, Any], signature: Signature, where: str) -> Any:
     """Give the value of the only input that there is."""
     for name in named:
-        if name != tensor.name:
-            raise Wrong(f"{where}: unknown input {name[:40]!r}, expected {tensor.name!r}")
-    if tensor.name not in named:
-        raise Wrong(f"{where}: no input {tensor.name!r}")
-    return named[tensor.name]
+        if name != signature.input_name:
+            raise Wrong(f"{where}: unknown input {name[:40]!r}, expected {signature.input_name!r}")
+    if signature.input_name not in named:
+        raise Wrong(f"{where}: no input {signature.input_name!r}")
+    return named[signature.input_name]
 
 
 def shape_of_first(values: Any, tensor: Tensor) -> tuple[int, ...]:
-    """Give the shape in which images come, as the first one has it: an axis for one channel may be behind."""
-    shape = tensor.shape[1:]
+    """Give the shape in which the rows come, as the first one has it.
+
+    Where a row has the rank 2, an axis of one channel may be behind: clients send greyscale images so.
+    """
+    shape = tensor.row
+    if len(shape) != 2:
+        return shape
     value = values
     for _ in range(1 + len(shape)):
         if not isinstance(value, list) or not value:
@@ -58,7 +63,7 @@ def shape_of_first(values: Any, tensor: Tensor) -> tuple[int, ...]:
     return (*shape, 1) if isinstance(value, list) and len(value) == 1 else shape
 
 
-def to_images(
+def to_rows(
     values: Any,
     tensor: Tensor,
     *,
@@ -66,33 +71,53 @@ def to_images(
     numbers_only: bool,
     shape: tuple[int, ...] | None = None,
     first: int = 0,
-) -> Images:
-    """Give the float32 array (N, ...) of nested lists; raises Wrong with the place of the first fault.
+) -> Rows:
+    """Give the array (N, …) of nested lists; raises Wrong with the place of the first fault.
 
     `where` is the name of the value in the request, for messages. `numbers_only` says that the lists hold
     nothing but numbers for sure; otherwise each element is looked at, for NumPy reads "1" and true as 1.
-    `shape` is that of one image as it comes, by default that of the first one, whose index is `first`.
+    `shape` is that of one row as it comes, by default that of the first one, whose index is `first`.
     """
     if isinstance(values, list) and not values:
-        return np.empty((0, *tensor.shape[1:]), np.float32)
-    check = _Check(shape or shape_of_first(values, tensor), tensor, where, first)
+        return np.empty((0, *tensor.row), tensor.dtype)
+    check = _Check(shape_of_first(values, tensor) if shape is None else shape, tensor, where, first)
     if not numbers_only:
         check.all(values)
     try:
-        with np.errstate(over="ignore"):
-            imgs = np.array(values, dtype=np.float32)
-    except (ValueError, TypeError) as error:
+        rows = _array(values, tensor.dtype)
+    except (ValueError, TypeError, OverflowError) as error:
         check.all(values)
         raise Wrong(f"{where}: {error}") from error
-    if imgs.ndim == 0 or imgs.shape[1:] != check.shape:
+    if rows.ndim == 0 or rows.shape[1:] != check.shape:
         check.all(values)
-        raise Wrong(f"{where}: an array of shape {_text(imgs.shape)}; {check.whole}")
-    imgs = imgs.reshape(len(imgs), *tensor.shape[1:])
-    if imgs.min() >= tensor.low and imgs.max() <= tensor.high:  # NaN compares false
-        return imgs
-    if not (imgs.min() >= tensor.low - ROUNDING and imgs.max() <= tensor.high + ROUNDING):
-        raise Wrong(check.out_of_range(imgs))
-    return imgs.clip(tensor.low, tensor.high)
+        raise Wrong(f"{where}: an array of shape {_text(rows.shape)}; {check.whole}")
+    rows = rows.reshape(len(rows), *tensor.row)
+    low, high = _bounds(tensor)
+    if rows.min() >= low and rows.max() <= high:  # NaN compares false
+        return rows
+    if not (rows.min() >= low - ROUNDING and rows.max() <= high + ROUNDING):
+        raise Wrong(check.out_of_range(rows))
+    return rows.clip(low, high)
+
+
+def _bounds(tensor: Tensor) -> tuple[float, float]:
+    """Give the least and the greatest value; where the range is open, of the finite numbers of the type."""
+    limits = np.finfo(tensor.dtype) if np.dtype(tensor.dtype).kind == "f" else np.iinfo(tensor.dtype)
+    return max(tensor.low, float(limits.min)), min(tensor.high, float(limits.max))
+
+
+def _array(values: Any, dtype: str) -> Rows:
+    """Give nested lists of numbers as an array of that type; ValueError where a number is none of it."""
+    if np.dtype(dtype).kind == "f":
+        with np.errstate(over="ignore"):
+            return np.array(values, dtype=dtype)
+    rows = np.array(values)  # NumPy would cut fractions off in silence
+    if rows.size and rows.dtype.kind not in "iu":
+        raise ValueError(f"the values have to be whole numbers of {dtype}")
+    limits = np.iinfo(dtype)
+    if rows.size and not (rows.min() >= limits.min and rows.max() <= limits.max):
+        raise ValueError(f"the values have to be within {limits.min}..{limits.max}")
+    return rows.astype(dtype)
 
 
 class _Check:
@@ -103,37 +128,37 @@ class _Check:
         self.tensor = tensor
         self.where = where
         self.first = first
-        self.whole = f"the whole has the shape N × {_text(tensor.shape[1:])}"
+        self.whole = f"the whole has the shape {_text(('N', *tensor.row))}"
 
     def all(self, values: Any) -> None:
         """Raise Wrong at the first element that is not as the shape asks."""
         if not isinstance(values, list):
-            raise Wrong(f"{self.where}: {_kind(values)}, expected a list of images; {self.whole}")
+            raise Wrong(f"{self.where}: {_kind(values)}, expected a list of rows; {self.whole}")
         for index, value in enumerate(values, start=self.first):
-            self._row(value, self.shape, f"{self.where}[{index}]")
+            self._part(value, self.shape, f"{self.where}[{index}]")
 
-    def _row(self, value: Any, shape: tuple[int, ...], where: str) -> None:
+    def _part(self, value: Any, shape: tuple[int, ...], where: str) -> None:
         if not shape:
             if type(value) not in (int, float):
                 more = f"; {self.whole}" if isinstance(value, list) else ""
                 raise Wrong(f"{where}: {_kind(value)}, expected a number{more}")
             return
         if not isinstance(value, list):
-            what = "an image" if shape == self.shape else f"a list of {shape[0]}"
+            what = "a row" if shape == self.shape else f"a list of {shape[0]}"
             raise Wrong(f"{where}: {_kind(value)}, expected {what}; {self.whole}")
         if len(value) != shape[0]:
             raise Wrong(f"{where}: a list of {len(value)}, expected {shape[0]}; {self.whole}")
         for index, element in enumerate(value):
-            self._row(element, shape[1:], f"{where}[{index}]")
+            self._part(element, shape[1:], f"{where}[{index}]")
 
-    def out_of_range(self, imgs: Images) -> str:
+    def out_of_range(self, rows: Rows) -> str:
         """Say which value is the first that is outside of the range."""
-        low, high = self.tensor.low, self.tensor.high
-        outside = ~((imgs >= low - ROUNDING) & (imgs <= high + ROUNDING))
+        low, high = _bounds(self.tensor)
+        outside = ~((rows >= low - ROUNDING) & (rows <= high + ROUNDING))
         first = tuple(int(axis) for axis in np.argwhere(outside)[0])
         index = "".join(f"[{axis}]" for axis in (self.first + first[0], *first[1:]))
-        message = f"{self.where}{index}: {imgs[first]:g} is outside {low:g}..{high:g}"
-        if (low, high) == (0, 1) and 1 < imgs[first] <= 255:
+        message = f"{self.where}{index}: {rows[first]:g} is outside {low:g}..{high:g}"
+        if (low, high) == (0, 1) and 1 < rows[first] <= 255:
             message += "; divide pixels of 0..255 by 255"
         return message
 
@@ -152,5 +177,5 @@ def _kind(value: Any) -> str:
     return f"the number {value}"
 
 
-def _text(shape: tuple[int, ...]) -> str:
+def _text(shape: Sequence[int | str]) -> str:
     return " × ".join(map(str, shape))

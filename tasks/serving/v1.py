@@ -11,25 +11,38 @@ from typing import Any
 
 import orjson
 
+from tasks.release.contract import Signature, Tensor
 from tasks.serving.large import Unusual, decode_pieces
-from tasks.serving.release import Loaded, Signature, Tensor
-from tasks.serving.runtime import Images, Outputs
-from tasks.serving.tensors import Wrong, holds_only_numbers, single_input, to_images, unwrap_rows
+from tasks.serving.release import Loaded
+from tasks.serving.runtime import Outputs, Rows
+from tasks.serving.tensors import Wrong, holds_only_numbers, single_input, to_rows, unwrap_rows
 
 DEFAULT_SIGNATURE = "serving_default"
 LARGE_BYTES = 512 * 1024
 ROWS_AT_ONCE = 64  # of an answer, so that writing it stops no other thread for long
 KEYS = ("signature_name", "instances", "inputs")
-DTYPES = {"float32": "DT_FLOAT", "int64": "DT_INT64", "bool": "DT_BOOL"}
+DTYPES = {
+    "float16": "DT_HALF",
+    "float32": "DT_FLOAT",
+    "float64": "DT_DOUBLE",
+    "uint8": "DT_UINT8",
+    "int8": "DT_INT8",
+    "uint16": "DT_UINT16",
+    "int16": "DT_INT16",
+    "int32": "DT_INT32",
+    "int64": "DT_INT64",
+    "bool": "DT_BOOL",
+    "string": "DT_STRING",
+}
 
 
 @dataclass(frozen=True)
 class Call:
-    """What a request asks for; `rows` says which of the two formats it came in and is answered in."""
+    """What a request asks for; `by_row` says which of the two formats it came in and is answered in."""
 
     signature: str
-    imgs: Images
-    rows: bool
+    rows: Rows
+    by_row: bool
 
 
 def decode(body: bytes, signatures: Mapping[str, Signature], *, max_images: int) -> Call:
@@ -40,7 +53,7 @@ def decode(body: bytes, signatures: Mapping[str, Signature], *, max_images: int)
         except Unusual as error:
             raise Wrong(
                 f"a body of over {LARGE_BYTES // 1024} KiB has to be a JSON object with each name once, no "
-                f'escapes, and a list of images as "instances", "inputs" or the input in "inputs"'
+                f'escapes, and a list of rows as "instances", "inputs" or the input in "inputs"'
             ) from error
         return Call(*call)
     return decode_whole(body, signatures, max_images=max_images)
@@ -57,41 +70,46 @@ def decode_whole(body: bytes, signatures: Mapping[str, Signature], *, max_images
     for key in request:
         if key not in KEYS:
             raise Wrong(f"unknown key {key[:40]!r}: there are {', '.join(KEYS)}")
-    rows = "instances" in request
-    if rows == ("inputs" in request):
-        raise Wrong('give either "instances" or "inputs", ' + ("not both" if rows else "neither is there"))
+    by_row = "instances" in request
+    if by_row == ("inputs" in request):
+        raise Wrong('give either "instances" or "inputs", ' + ("not both" if by_row else "neither is there"))
     name, signature = _signature(request.get("signature_name", DEFAULT_SIGNATURE), signatures)
-    unwrap = _unwrap_rows if rows else _unwrap_columns
-    values, where, names = unwrap(request, signature.input)
+    unwrap = _unwrap_rows if by_row else _unwrap_columns
+    values, where, names = unwrap(request, signature)
     if isinstance(values, list) and len(values) > max_images:
-        raise Wrong(f"{where}: more than {max_images} images in one request")
+        raise Wrong(f"{where}: more than {max_images} rows in one request")
     strings = len(request) + names + ("signature_name" in request)
     numbers_only = holds_only_numbers(body, strings=strings)
-    return Call(name, to_images(values, signature.input, where=where, numbers_only=numbers_only), rows)
+    return Call(name, to_rows(values, signature.input, where=where, numbers_only=numbers_only), by_row)
 
 
 def encode(call: Call, outputs: Outputs, signature: Signature) -> bytes:
     """Give the body of the answer in the format of the request, written in pieces as large ones are read."""
-    names = [tensor.name for tensor in signature.outputs]
-    starts = range(0, len(call.imgs), ROWS_AT_ONCE)
+    names = list(signature.outputs)
+    starts = range(0, len(call.rows), ROWS_AT_ONCE)
     cut = {name: [outputs[name][start : start + ROWS_AT_ONCE] for start in starts] for name in names}
     if len(names) == 1:
         answer = _list(cut[names[0]])
-    elif call.rows:
+    elif call.by_row:
         chunks = zip(*cut.values(), strict=True)
         answer = _list(
             [dict(zip(names, row, strict=True)) for row in zip(*chunk, strict=True)] for chunk in chunks
         )
     else:
         answer = b"{%s}" % b",".join(b'"%s":%s' % (name.encode(), _list(cut[name])) for name in names)
-    return b'{"%s":%s}' % (b"predictions" if call.rows else b"outputs", answer)
+    return b'{"%s":%s}' % (b"predictions" if call.by_row else b"outputs", answer)
 
 
 def _list(chunks: Iterable[Any]) -> bytes:
     """Give the chunks of a list as one JSON list."""
     return b"[%s]" % b",".join(
-        orjson.dumps(chunk, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1] for chunk in chunks
+        orjson.dumps(chunk, option=orjson.OPT_SERIALIZE_NUMPY, default=_plain)[1:-1] for chunk in chunks
     )
+
+
+def _plain(names: Any) -> list[Any]:
+    """Give an array of strings as orjson takes them."""
+    return list(names)
 
 
 def status(entries: Mapping[int, tuple[str, str]]) -> dict[str, Any]:
@@ -116,8 +134,8 @@ def metadata(name: str, loaded: Loaded) -> dict[str, Any]:
             "signature_def": {
                 "signature_def": {
                     key: {
-                        "inputs": {signature.input.name: _describe(key, signature.input)},
-                        "outputs": {tensor.name: _describe(key, tensor) for tensor in signature.outputs},
+                        "inputs": _describe(key, signature.inputs),
+                        "outputs": _describe(key, signature.outputs),
                         "method_name": "tensorflow/serving/predict",
                         "defaults": {},
                     }
@@ -128,14 +146,17 @@ def metadata(name: str, loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def _describe(signature: str, tensor: Tensor) -> dict[str, Any]:
+def _describe(signature: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     return {
-        "dtype": DTYPES[tensor.dtype],
-        "tensor_shape": {
-            "dim": [{"size": str(size), "name": ""} for size in tensor.shape],
-            "unknown_rank": False,
-        },
-        "name": f"{signature}_{tensor.name}:0",
+        name: {
+            "dtype": DTYPES[tensor.dtype],
+            "tensor_shape": {
+                "dim": [{"size": str(size), "name": ""} for size in tensor.shape],
+                "unknown_rank": False,
+            },
+            "name": f"{signature}_{name}:0",
+        }
+        for name, tensor in tensors.items()
     }
 
 
@@ -147,17 +168,17 @@ def _signature(name: Any, signatures: Mapping[str, Signature]) -> tuple[str, Sig
     return name, signatures[name]
 
 
-def _unwrap_rows(request: Mapping[str, Any], tensor: Tensor) -> tuple[Any, str, int]:
-    """Give the images, their place in the request, and how many names stand in the text."""
+def _unwrap_rows(request: Mapping[str, Any], signature: Signature) -> tuple[Any, str, int]:
+    """Give the rows, their place in the request, and how many names stand in the text."""
     instances = request["instances"]
     if not isinstance(instances, list) or not instances or not isinstance(instances[0], dict):
         return instances, "instances", 0
-    images = unwrap_rows(instances, tensor)
-    return images, "instances", len(images)
+    rows = unwrap_rows(instances, signature)
+    return rows, "instances", len(rows)
 
 
-def _unwrap_columns(request: Mapping[str, Any], tensor: Tensor) -> tuple[Any, str, int]:
+def _unwrap_columns(request: Mapping[str, Any], signature: Signature) -> tuple[Any, str, int]:
     inputs = request["inputs"]
     if isinstance(inputs, dict):
-        return single_input(inputs, tensor, "inputs"), f"inputs.{tensor.name}", 1
+        return single_input(inputs, signature, "inputs"), f"inputs.{signature.input_name}", 1
     return inputs, "inputs", 0

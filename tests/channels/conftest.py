@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.channels.backend import Channel, Endpoint, Wanted
+from tasks.channels.backend import Channel, Endpoint
 from tasks.channels.local import LocalBackend
+from tasks.release.document import Wanted
 
 
 def free_port() -> int:
@@ -74,6 +75,6 @@ def put(backend: LocalBackend) -> Callable[..., Endpoint]:
 
     def put(version: int, channel: Channel = "production", **document: int) -> Endpoint:
         wanted = Wanted(version, **document)
-        return backend.put(channel, wanted, deadline_seconds=30, should_stop=lambda: False)
+        return backend.put(channel, wanted, should_stop=lambda: False)
 
     return put

@@ -18,11 +18,12 @@ import pytest
 
 from settings.errors import Stopped, Surroundings
 from settings.places import read_places
-from tasks.channels import external, look
-from tasks.channels.backend import Channel, Wanted
+from tasks.channels import external, inspection
+from tasks.channels.backend import Channel
 from tasks.channels.client import Client
 from tasks.channels.external import ExternalBackend
 from tasks.channels.files import ChannelFiles
+from tasks.release.document import Wanted
 from tasks.release.reader import Release
 from tasks.workplace import open_workplace
 from tests.channels.conftest import free_port
@@ -93,9 +94,9 @@ def keep(backend: ExternalBackend) -> Iterator[Callable[..., Kept]]:
 def put(backend: ExternalBackend) -> Callable[..., int]:
     """Put a version, and give the version that the endpoint answers with then."""
 
-    def put(version: int, channel: Channel = "stage", deadline_seconds: float = 30, **document: int) -> int:
+    def put(version: int, channel: Channel = "stage", **document: int) -> int:
         wanted = Wanted(version, **document)
-        endpoint = backend.put(channel, wanted, deadline_seconds=deadline_seconds, should_stop=lambda: False)
+        endpoint = backend.put(channel, wanted, should_stop=lambda: False)
         assert endpoint.url == backend.urls[channel]
         return answering(endpoint)
 
@@ -204,8 +205,9 @@ def test_a_server_that_is_away(backend, put):
     assert backend.current("stage") is None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(external, "SETTLE_SECONDS", 0.1)
+        patch.setattr(backend, "rollout_seconds", 0.2)
         with pytest.raises(Surroundings, match=rf"stage did not serve version 2 in time: {message}"):
-            put(2, deadline_seconds=0.2)
+            put(2)
     assert backend.current("stage") is None
 
 
@@ -262,8 +264,9 @@ def test_a_server_with_another_folder_at_that_path_is_told(backend, keep, put, m
     message = r"has not obeyed .*stage\.json as it is here: .*whether it has the same folder"
     with pytest.raises(Surroundings, match=f"stage: the server at {backend.urls['stage']} {message}"):
         backend.check("stage")
+    monkeypatch.setattr(backend, "rollout_seconds", 0.2)
     with pytest.raises(Surroundings, match=f"stage did not serve version 1 in time: .* {message}"):
-        put(1, deadline_seconds=0.2)
+        put(1)
     while (serving := backend.current("stage")).version != 2:  # what was put back
         time.sleep(0.01)
     assert (serving.healthy, "whether it has the same folder" in serving.detail) == (False, True)
@@ -313,11 +316,11 @@ def test_a_wish_to_stop_ends_the_wait_and_undoes(backend, keep, put, monkeypatch
     """put stops within moments, and what was wanted before is wanted again."""
     server = keep("stage")
     put(2)
-    monkeypatch.setattr(look, "ASK_SECONDS", 0.3)
+    monkeypatch.setattr(inspection, "ASK_SECONDS", 0.3)
     monkeypatch.setattr(external, "SETTLE_SECONDS", 0.1)
     server.process.send_signal(signal.SIGSTOP)  # so that it cannot have obeyed before the wish is looked at
     with pytest.raises(Stopped, match="stopped before stage served version 2"):
-        backend.put("stage", Wanted(2, max_images=7), deadline_seconds=30, should_stop=lambda: True)
+        backend.put("stage", Wanted(2, max_images=7), should_stop=lambda: True)
     server.process.send_signal(signal.SIGCONT)
     assert backend.current("stage").wanted == Wanted(2)
     monkeypatch.undo()
@@ -329,7 +332,7 @@ def test_a_server_that_hangs_does_not_answer(backend, keep, put, monkeypatch):
     """A hanging server is unhealthy, and nothing here would end it."""
     server = keep("stage")
     put(2)
-    monkeypatch.setattr(look, "ASK_SECONDS", 0.3)
+    monkeypatch.setattr(inspection, "ASK_SECONDS", 0.3)
     server.process.send_signal(signal.SIGSTOP)
     assert backend.current("stage").detail == "its server does not answer"
     with pytest.raises(Surroundings, match="no model server answers"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.channels.health import DOUBT_SECONDS, Refusals, has_obeyed
+from tasks.channels.health import DOUBT_SECONDS, Refusals, has_reconciled
 
 WELL = {"error": "", "settled": True, "revision": "a"}
 FINAL = {"error": "it is damaged", "settled": True, "revision": "a"}
@@ -40,7 +40,7 @@ def test_a_refusal_that_may_pass_is_believed_where_it_stays(clock):
 
 def test_a_document_is_obeyed_when_the_server_is_done_with_it():
     """Refused for good counts; one that is still tried, or another revision, does not."""
-    assert has_obeyed(WELL, "a")
-    assert has_obeyed(FINAL, "a")
-    assert not has_obeyed(PASSING, "a")
-    assert not has_obeyed(WELL, "b")
+    assert has_reconciled(WELL, "a")
+    assert has_reconciled(FINAL, "a")
+    assert not has_reconciled(PASSING, "a")
+    assert not has_reconciled(WELL, "b")

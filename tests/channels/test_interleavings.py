@@ -18,8 +18,8 @@ from settings.errors import Overruled, SlipwayError, Surroundings
 from settings.hyperparameters import JudgingSettings, ServingSettings
 from tasks.channels import rollout
 from tasks.channels.files import ChannelFiles
+from tasks.channels.inspection import servers_of
 from tasks.channels.local import LocalBackend
-from tasks.channels.look import servers_of
 from tasks.channels.wanted import wanted
 from tasks.production import Seen, bring, look_at
 from tasks.release import registry as registry_module
@@ -46,7 +46,7 @@ def place(models: Path, releases: Path, backend: LocalBackend) -> Workplace:
         registry.history.append("promoted", version, f"digest {version}", "passed")
     registry.history.append("exported", NEW, "digest 4", "a new release")
     wish = wanted(2, SERVING)
-    backend.put("production", wish, deadline_seconds=30, should_stop=lambda: False)
+    backend.put("production", wish, should_stop=lambda: False)
     return made
 
 
@@ -254,7 +254,7 @@ def test_a_crashed_production_is_not_brought_back_against_an_operator(place, ope
             patched.setattr(place.backend, "current", lambda channel: real(place.backend, channel)),
             act(),
         )
-        rollout.bring_back(place.backend, deadline_seconds=30, should_stop=lambda: False)
+        rollout.bring_back(place.backend, should_stop=lambda: False)
     check(place, operator)
 
 

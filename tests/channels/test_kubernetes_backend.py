@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from settings.errors import Stopped, Surroundings
-from tasks.channels.backend import Wanted
 from tasks.channels.cluster import Cluster, Unsteady, own_image, reason_of
 from tasks.channels.deployment import ANEW, DOCUMENT, Rollout, document_of
 from tasks.channels.kubernetes import KubernetesBackend
+from tasks.release.document import Wanted
 
 
 def rollout(**status: int) -> Rollout:
@@ -143,7 +143,7 @@ def test_what_a_killed_run_left_unpaused_is_paused(monkeypatch, paused):
     monkeypatch.setattr("tasks.channels.kubernetes.shortcoming", lambda health, wanted, homes: "")
     cluster = Patched(found)
     backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)
-    backend.put("production", Wanted(version=3), deadline_seconds=1, should_stop=lambda: False)
+    backend.put("production", Wanted(version=3), should_stop=lambda: False)
     assert cluster.patches == ([] if paused else [("mnist-production", {"spec": {"paused": True}})])
 
 
@@ -156,7 +156,7 @@ def test_a_rollout_that_fails_puts_the_template_of_before_back():
     cluster = Patched(found)
     backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)
     with pytest.raises(Stopped):
-        backend.put("production", Wanted(version=4), deadline_seconds=1, should_stop=lambda: True)
+        backend.put("production", Wanted(version=4), should_stop=lambda: True)
     (_, forward), (_, back) = cluster.patches
     assert forward["spec"]["template"]["metadata"]["annotations"][DOCUMENT] == document_of(Wanted(version=4))
     template = {"metadata": {"labels": {"app": "mnist"}}, "spec": {"image": "that of mnist-1"}}
@@ -301,7 +301,7 @@ def test_a_pod_that_fell_back_refuses_the_wanted_version(fallen):
     """The rollout fails with what its server says."""
     backend = KubernetesBackend(fallen[0], "mnist", Path("releases"), Path("candidates"), 1.0)
     with pytest.raises(Surroundings, match="production: version 3 cannot be served: it is damaged"):
-        backend.put("production", Wanted(version=3), deadline_seconds=60, should_stop=lambda: False)
+        backend.put("production", Wanted(version=3), should_stop=lambda: False)
 
 
 def test_a_release_that_was_restored_is_read_by_new_pods(fallen, monkeypatch):
@@ -317,6 +317,6 @@ def test_a_release_that_was_restored_is_read_by_new_pods(fallen, monkeypatch):
 
     monkeypatch.setattr(cluster, "patch_deployment", make_pods)
     backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)
-    backend.put("production", Wanted(version=3), deadline_seconds=60, should_stop=lambda: False)
+    backend.put("production", Wanted(version=3), should_stop=lambda: False)
     assert backend.document("production") == Wanted(version=3)
     assert cluster.found.deployment["spec"]["template"]["metadata"]["annotations"][ANEW]

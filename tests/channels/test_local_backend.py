@@ -20,10 +20,10 @@ import numpy as np
 import pytest
 
 from settings.errors import Stopped, Surroundings
-from tasks.channels import local, look, process
-from tasks.channels.backend import Wanted
+from tasks.channels import inspection, local, process, servers
 from tasks.channels.client import Client
 from tasks.channels.files import ChannelFiles
+from tasks.release.document import Wanted
 from tasks.release.reader import Release
 
 BLANK = np.zeros((1, 28, 28), np.float32)
@@ -31,7 +31,7 @@ BLANK = np.zeros((1, 28, 28), np.float32)
 
 def server_pid(backend, channel="production") -> int:
     """The process that answers on the channel's port."""
-    found = look.look("127.0.0.1", backend.ports[channel], ChannelFiles(backend.folder, channel))
+    found = inspection.inspect("127.0.0.1", backend.ports[channel], ChannelFiles(backend.folder, channel))
     assert found.kind == "ours"
     return found.pid
 
@@ -233,7 +233,7 @@ def test_a_server_that_does_not_answer_is_ended_and_mended(backend, put, monkeyp
     """A server that hangs is known by its process, seen as unhealthy, and replaced by put."""
     put(1)
     pid = server_pid(backend)
-    monkeypatch.setattr(look, "ASK_SECONDS", 0.5)
+    monkeypatch.setattr(inspection, "ASK_SECONDS", 0.5)
     os.kill(pid, signal.SIGSTOP)
     backend.check("production")
     serving = backend.current("production")
@@ -246,8 +246,8 @@ def test_remove_ends_a_server_that_hangs(backend, put, monkeypatch):
     """SIGKILL comes where SIGTERM is not heard in time."""
     put(1)
     pid = server_pid(backend)
-    monkeypatch.setattr(look, "ASK_SECONDS", 0.3)
-    monkeypatch.setattr(local, "END_SECONDS", 0.3)
+    monkeypatch.setattr(inspection, "ASK_SECONDS", 0.3)
+    monkeypatch.setattr(servers, "END_SECONDS", 0.3)
     os.kill(pid, signal.SIGSTOP)
     backend.remove("production")
     assert not process.is_running(pid)
@@ -289,7 +289,7 @@ def test_a_server_on_the_port_of_before_is_ended(backend, put, make_backend, mod
     moved = make_backend()
     serving = moved.current("production")
     assert (serving.healthy, serving.detail) == (False, "its server is not running")
-    moved.put("production", Wanted(1), deadline_seconds=30, should_stop=lambda: False)
+    moved.put("production", Wanted(1), should_stop=lambda: False)
     assert not process.is_running(before)
     assert moved.current("production").healthy
 
@@ -326,7 +326,7 @@ def test_a_path_is_the_same_in_every_locale(models, make_backend, name, locale):
         "root, port = Path(sys.argv[1]), int(sys.argv[2])\n"
         "backend = LocalBackend(root, 'mnist', root / 'mnist', root / 'candidates' / 'mnist', '127.0.0.1',\n"
         "                       {'stage': port + 1, 'production': port})\n"
-        "backend.put('production', Wanted(1), deadline_seconds=30, should_stop=lambda: False)\n"
+        "backend.put('production', Wanted(1), should_stop=lambda: False)\n"
         "backend.check('production')\n"
         "serving = backend.current('production')\n"
         "assert serving.version == 1 and not serving.detail, ascii(serving)\n"
@@ -367,7 +367,7 @@ def test_another_user_s_server_is_named_and_left_alone(backend, put, make_backen
         message = rf"production of .* is served by process {pid} of the user {user}: do this as {user}"
         for act in (
             lambda: there.check("production"),
-            lambda: there.put("production", Wanted(1, max_images=9), deadline_seconds=5, should_stop=bool),
+            lambda: there.put("production", Wanted(1, max_images=9), should_stop=bool),
             lambda: there.remove("production"),
             lambda: there.remove("production", keep=True),
         ):
@@ -414,7 +414,9 @@ def test_a_server_of_a_container_is_left_alone(backend, tmp_path):
 def test_all_processes_are_looked_through_only_where_something_changes(backend, put, monkeypatch):
     """A look at a channel, and a put of what is served already, ask its port alone."""
     put(1)
-    monkeypatch.setattr(local, "servers_of", lambda document: pytest.fail("it looked through all processes"))
+    monkeypatch.setattr(
+        servers, "servers_of", lambda document: pytest.fail("it looked through all processes")
+    )
     put(1)
     assert backend.current("production").healthy
     monkeypatch.undo()
@@ -428,7 +430,7 @@ def test_the_server_outlives_the_command(backend, models):
         "root, port = Path(sys.argv[1]), int(sys.argv[2])\n"
         "backend = LocalBackend(root, 'mnist', root / 'mnist', root / 'candidates' / 'mnist', '127.0.0.1',\n"
         "                       {'stage': port + 1, 'production': port})\n"
-        "backend.put('production', Wanted(1), deadline_seconds=30, should_stop=lambda: False)\n"
+        "backend.put('production', Wanted(1), should_stop=lambda: False)\n"
         "os.killpg(os.getpgid(0), signal.SIGKILL)\n"
     )
     command = [sys.executable, "-c", code, str(models), str(backend.ports["production"])]
@@ -489,7 +491,7 @@ def test_a_server_of_another_models_root_is_a_stranger(backend, put, make_backen
     with pytest.raises(Surroundings, match=message):
         other.check("production")
     with pytest.raises(Surroundings, match=message):
-        other.put("production", Wanted(1), deadline_seconds=5, should_stop=lambda: False)
+        other.put("production", Wanted(1), should_stop=lambda: False)
     other.remove("production")
     assert backend.current("production").healthy
 
@@ -520,12 +522,12 @@ def impostor(port: int, health: dict[str, object]):
 def test_an_answer_that_is_repeated_on_another_port_is_not_trusted(backend, put, make_backend):
     """Everybody may read what the channel's server says: who says the same elsewhere is a stranger."""
     put(1)
-    health = look.ask("127.0.0.1", backend.ports["production"])
+    health = inspection.ask("127.0.0.1", backend.ports["production"])
     moved = make_backend()
     with impostor(moved.ports["production"], dict(health)):
         assert not moved.current("production").healthy
         with pytest.raises(Surroundings, match=rf"held by process {os.getpid()}: "):
-            moved.put("production", Wanted(1), deadline_seconds=5, should_stop=lambda: False)
+            moved.put("production", Wanted(1), should_stop=lambda: False)
     assert backend.current("production").healthy
 
 
@@ -534,14 +536,14 @@ def test_the_server_is_found_without_a_note(backend, put):
     put(1)
     pid = server_pid(backend)
     files = ChannelFiles(backend.folder, "production")
-    found = look.look("127.0.0.1", backend.ports["production"], files, hint=os.getpid())
+    found = inspection.inspect("127.0.0.1", backend.ports["production"], files, hint=os.getpid())
     assert (found.kind, found.pid) == ("ours", pid)
 
 
 def test_a_server_that_tells_its_path_is_replaced_without_a_gap(backend, put, monkeypatch):
     """One of earlier code, whose health has another form, is the channel's own: its port is handed over."""
     put(1)
-    ask = look.ask
+    ask = inspection.ask
     before = ask("127.0.0.1", backend.ports["production"])
     pid = server_pid(backend)
 
@@ -552,8 +554,8 @@ def test_a_server_that_tells_its_path_is_replaced_without_a_gap(backend, put, mo
         path = str(ChannelFiles(backend.folder, "production").document)
         return health | {"document": path, "settled": "1-2-3", "revision": ""}
 
-    monkeypatch.setattr(look, "ask", as_before)
-    monkeypatch.setattr(local, "fingerprint", lambda arguments: "newer")
+    monkeypatch.setattr(inspection, "ask", as_before)
+    monkeypatch.setattr(servers, "fingerprint", lambda arguments: "newer")
     put(1)
     assert server_pid(backend) != pid
     assert "is handed over" in (backend.folder / "production.log.1").read_text()
@@ -564,7 +566,7 @@ def test_a_version_that_appears_during_the_rollout_is_served(backend, put, model
     put(1)
     rollout = threading.Thread(target=put, args=(2,))
     rollout.start()
-    while not look.ask("127.0.0.1", backend.ports["production"])["error"]:
+    while not inspection.ask("127.0.0.1", backend.ports["production"])["error"]:
         assert rollout.is_alive()
     (models / "candidates" / "mnist" / "2").rename(models / "mnist" / "2")
     rollout.join()
@@ -620,7 +622,7 @@ def test_a_wish_to_stop_ends_the_wait_and_undoes(backend, put, monkeypatch):
     """put stops within moments, and the version before goes on."""
     put(1)
     pid = server_pid(backend)
-    monkeypatch.setattr(look, "ASK_SECONDS", 0.3)
+    monkeypatch.setattr(inspection, "ASK_SECONDS", 0.3)
     want = ChannelFiles.want
 
     def want_of_a_slow_server(self, wanted):
@@ -635,19 +637,20 @@ def test_a_wish_to_stop_ends_the_wait_and_undoes(backend, put, monkeypatch):
 
     monkeypatch.setattr(ChannelFiles, "want", want_of_a_slow_server)
     with pytest.raises(Stopped):
-        backend.put("production", Wanted(1, max_images=7), deadline_seconds=30, should_stop=should_stop)
+        backend.put("production", Wanted(1, max_images=7), should_stop=should_stop)
     monkeypatch.undo()
     assert backend.current("production").wanted == Wanted(1)
     with pytest.raises(Stopped):
-        backend.put("stage", Wanted(2), deadline_seconds=30, should_stop=lambda: True)
+        backend.put("stage", Wanted(2), should_stop=lambda: True)
     assert backend.current("stage") is None
     assert process.listener_on(backend.ports["stage"]) is None
 
 
 def test_a_deadline_is_kept_and_the_log_is_told(backend):
     """A server that is not ready in time is ended; the error has the end of its log and the log's path."""
+    backend.rollout_seconds = 0
     with pytest.raises(Surroundings, match=r"did not serve version 1 in time: .*stage\.log"):
-        backend.put("stage", Wanted(1), deadline_seconds=0, should_stop=lambda: False)
+        backend.put("stage", Wanted(1), should_stop=lambda: False)
     assert process.listener_on(backend.ports["stage"]) is None
 
 
@@ -656,7 +659,7 @@ def test_a_server_that_ends_at_once_is_told_with_its_log(backend):
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", backend.ports["stage"]))
         with pytest.raises(Surroundings, match=r"ended before it was ready: .* cannot be listened on"):
-            backend.put("stage", Wanted(2), deadline_seconds=60, should_stop=lambda: False)
+            backend.put("stage", Wanted(2), should_stop=lambda: False)
     assert backend.current("stage") is None
 
 
@@ -680,6 +683,6 @@ def test_another_model_leaves_this_ones_channel_alone(backend, put, models):
     with pytest.raises(Surroundings, match=r"held by the model server of .*/channels/mnist/production\.json"):
         other.check("production")
     with pytest.raises(Surroundings, match="is held by"):
-        other.put("production", Wanted(1), deadline_seconds=5, should_stop=lambda: False)
+        other.put("production", Wanted(1), should_stop=lambda: False)
     other.remove("production")
     assert backend.current("production").healthy

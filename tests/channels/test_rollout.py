@@ -11,7 +11,8 @@ import pytest
 
 from settings.errors import Surroundings
 from tasks.channels import rollout
-from tasks.channels.backend import Channel, Endpoint, Serving, Wanted, unconditional
+from tasks.channels.backend import Channel, Endpoint, Serving, unconditional
+from tasks.release.document import Wanted
 from tasks.release.registry import Registry
 
 ENDPOINT = Endpoint("http://127.0.0.1:1", "mnist")
@@ -90,7 +91,6 @@ def roll_out(
             production,
             registry,
             wanted,
-            deadline_seconds=1,
             rtol=1e-4,
             should_stop=lambda: False,
         )
@@ -127,7 +127,7 @@ def test_a_failed_way_back_hides_neither_the_reason_nor_the_candidate(roll_out, 
 
 
 def bring_back(production: Production) -> None:
-    rollout.bring_back(production, deadline_seconds=1, should_stop=lambda: False)
+    rollout.bring_back(production, should_stop=lambda: False)
 
 
 def test_a_production_that_crashed_is_brought_back():

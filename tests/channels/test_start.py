@@ -15,9 +15,9 @@ import pytest
 
 from flows.__main__ import main
 from settings.places import read_places
-from tasks.channels import look, process
-from tasks.channels.backend import Wanted
+from tasks.channels import inspection, process
 from tasks.channels.files import ChannelFiles
+from tasks.release.document import Wanted
 from tasks.workplace import Workplace, open_workplace
 from tests.channels.conftest import free_port
 
@@ -38,14 +38,16 @@ def place(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def put(place: Workplace, wanted: Wanted) -> int:
     """Bring production to serve it; give its process."""
-    place.backend.put("production", wanted, deadline_seconds=30, should_stop=lambda: False)
+    place.backend.put("production", wanted, should_stop=lambda: False)
     return pid_of(place)
 
 
 def pid_of(place: Workplace) -> int:
     """Give the process of production."""
     backend: Any = place.backend
-    found = look.look("127.0.0.1", backend.ports["production"], ChannelFiles(backend.folder, "production"))
+    found = inspection.inspect(
+        "127.0.0.1", backend.ports["production"], ChannelFiles(backend.folder, "production")
+    )
     assert found.kind == "ours"
     return found.pid
 
@@ -77,8 +79,8 @@ def test_start_brings_the_very_same_back_after_a_stop(place, capsys):
 def test_start_after_a_reboot(place, capsys):
     """What the document wants is served again; so is a stage that was up."""
     pids = [put(place, Wanted(1))]
-    place.backend.put("stage", Wanted(2), deadline_seconds=30, should_stop=lambda: False)
-    pids += look.servers_of(ChannelFiles(place.backend.folder, "stage").document)
+    place.backend.put("stage", Wanted(2), should_stop=lambda: False)
+    pids += inspection.servers_of(ChannelFiles(place.backend.folder, "stage").document)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     while any(map(process.is_running, pids)):

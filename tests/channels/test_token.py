@@ -14,10 +14,11 @@ import pytest
 
 from settings.errors import WrongInput
 from settings.places import read_places
-from tasks.channels.backend import Backend, Channel, Wanted
+from tasks.channels.backend import Backend, Channel
 from tasks.channels.client import Client
 from tasks.channels.kubernetes import KubernetesBackend
 from tasks.channels.rollout import probe
+from tasks.release.document import Wanted
 from tasks.release.reader import Release
 from tasks.workplace import open_workplace
 from tests.channels.conftest import free_port
@@ -54,7 +55,7 @@ def backend_of(environ: dict[str, str]) -> Backend:
 def put(backend: Backend, channel: Channel) -> Any:
     """Put the channel's version; give the endpoint."""
     wanted = Wanted(CHANNELS[channel])
-    return backend.put(channel, wanted, deadline_seconds=30, should_stop=lambda: False)
+    return backend.put(channel, wanted, should_stop=lambda: False)
 
 
 @pytest.fixture

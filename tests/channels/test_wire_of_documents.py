@@ -1,43 +1,37 @@
-"""What is written for a server and what the server reads are declared twice, and are the same."""
+"""What a backend writes is what the server reads, by the same ids of place and revision."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import fields
 
 import pytest
 
-from tasks.channels.backend import Wanted
 from tasks.channels.deployment import DOCUMENT, Rollout, document_of
 from tasks.channels.files import ChannelFiles
-from tasks.serving import document
-from tasks.serving.document import Document
+from tasks.release.document import Wanted, place_id, revision_of
 from tasks.store.schema import SCHEMA, Newer
 
 
-def test_wanted_and_document_have_the_same_fields():
-    """Names, order, types and defaults agree; only the version has to be given when it is wanted."""
-    declared = [
-        [(field.name, field.type, field.default) for field in fields(kind) if field.name != "version"]
-        for kind in (Wanted, Document)
-    ]
-    assert declared[0] == declared[1]
-    assert [fields(kind)[0].name for kind in (Wanted, Document)] == ["version"] * 2
-    assert fields(Wanted)[0].type == fields(Document)[0].type
-
-
-@pytest.mark.parametrize("wanted", [Wanted(3), Wanted(4, "tensorflow", 1, 2)])
+@pytest.mark.parametrize("wanted", [Wanted(3), Wanted(4, "tensorflow", 1, 2, 3)])
 def test_the_server_reads_what_is_wanted(wanted, tmp_path):
     """A document that the backend writes is parsed to the same values, and has the same ids for both."""
     files = ChannelFiles(tmp_path, "stage")
     files.want(wanted)
-    assert vars(document.parse(files.document.read_bytes())) == vars(wanted)
+    assert vars(Wanted.parse(files.document.read_bytes())) == vars(wanted)
     assert files.wanted() == wanted
-    assert document.place_id(files.document) == files.place_id
+    assert place_id(files.document) == files.place_id
     first = files.revision()
-    assert document.revision_of(files.document) == first
+    assert revision_of(files.document) == first
     files.want(wanted)
-    assert document.revision_of(files.document) == files.revision() != first
+    assert revision_of(files.document) == files.revision() != first
+
+
+@pytest.mark.parametrize("content", ['{"version": "3"}', '{"version": 3, "canary": 4}', "[" * 100_000, "{}"])
+def test_what_the_server_refuses_is_no_wish(content, tmp_path):
+    """A document that no server reconciles with cannot be read: it is not a wish of that version."""
+    files = ChannelFiles(tmp_path, "stage")
+    files.document.write_text(content)
+    assert files.wanted() is None
 
 
 def test_a_document_without_a_schema_is_of_before(tmp_path):
@@ -45,7 +39,6 @@ def test_a_document_without_a_schema_is_of_before(tmp_path):
     files = ChannelFiles(tmp_path, "stage")
     files.document.write_bytes(b'{"max_images": 5, "max_request_mib": 2, "runtime": "litert", "version": 3}')
     assert files.wanted() == Wanted(3, "litert", 2, 5)
-    assert vars(document.parse(files.document.read_bytes())) == vars(Wanted(3, "litert", 2, 5))
 
 
 def test_a_document_of_a_newer_version_is_refused(tmp_path):
@@ -55,8 +48,6 @@ def test_a_document_of_a_newer_version_is_refused(tmp_path):
     files.document.write_text(newer)
     with pytest.raises(Newer, match=r"stage\.json was written by a newer Slipway .*: upgrade"):
         files.wanted()
-    with pytest.raises(ValueError, match=r"it was written by a newer Slipway .*: upgrade"):
-        document.parse(newer.encode())
     template = {"metadata": {"annotations": {DOCUMENT: newer}}}
     with pytest.raises(Newer, match=f"the annotation {DOCUMENT} of its Deployment was written by a newer"):
         assert Rollout({"spec": {"template": template}}, []).wanted

@@ -32,7 +32,7 @@ def test_a_wrong_name_is_one_line(command, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([command, "--name", "A B"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("slipway: command line: --serving.name is 'A B', not ")
+    assert line.startswith("slipway: command line: --name is 'A B', not ")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -126,7 +126,7 @@ def test_a_power_cut_that_damaged_production(delivered):
     wanted = place.backend.document("production")
     assert (wanted.version, wanted.previous) == (2, 1)
     with pytest.raises(Surroundings, match="; version 1, the one before, is served in its place"):
-        place.backend.put("production", wanted, deadline_seconds=60, should_stop=lambda: False)
+        place.backend.put("production", wanted, should_stop=lambda: False)
     assert delivered.served_version() == 1
     code, said = delivered.run("-m", "flows", "status").end()
     assert (code, "version 2 cannot be served" in said) == (3, True), said

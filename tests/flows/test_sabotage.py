@@ -184,14 +184,14 @@ def spoil_dataset(
 def test_stale_server_on_the_stage(delivered, tmp_path, monkeypatch):
     """A model server of other models on the stage's port is named before anything is trained."""
     from settings.places import read_places
-    from tasks.channels.backend import Wanted
+    from tasks.release.document import Wanted
     from tasks.workplace import open_workplace
 
     other = tmp_path / "other"
     shutil.copytree(delivered.models, other / "models", ignore=shutil.ignore_patterns("channels", "lock"))
     environ = delivered.environ | {"MODELS_ROOT": str(other / "models"), "PRODUCTION_PORT": "1"}
     stranger = open_workplace(read_places(environ, other), "mnist").backend
-    stranger.put("stage", Wanted(1), deadline_seconds=30, should_stop=lambda: False)
+    stranger.put("stage", Wanted(1), should_stop=lambda: False)
     try:
         with pytest.raises(Surroundings, match=f"model server of {other}/models/channels/mnist/stage.json"):
             delivered.deliver(classifier={"steps": 150})

@@ -1,8 +1,9 @@
 """What earlier versions wrote stays of use: each store in stores/ was left by one, and named by its schema.
 
-Such a store is the models' root, as it lay there, of deliveries of a tiny network by the version that wrote
-that schema first: versions 1 and 2 were promoted, 3 was refused, and production went back from 2 to 1. A
-store is never changed; a new schema brings one of the version that wrote it.
+Such a store is the models' root, as it lay there, of deliveries of a tiny network by a version that wrote
+that schema: versions 1 and 2 were promoted, 3 was refused, and production went back from 2 to 1. Schema 0 is
+of the version that wrote it first, schema 1 of the last that knew one model and one shape of rows. A store is
+never changed; a new schema brings one of the version that wrote it.
 """
 
 from __future__ import annotations

@@ -17,11 +17,11 @@ import pytest
 
 from settings.hyperparameters import ClassifierSettings, ConceptSettings, JudgingSettings
 from settings.model import Description
-from tasks.channels.backend import Wanted
 from tasks.channels.client import Client
 from tasks.channels.local import LocalBackend
 from tasks.models.builtin import BUILT_IN
 from tasks.release.contract import TFLITE
+from tasks.release.document import Wanted
 from tasks.release.inprocess import Answers, load_saved_model, run_litert
 from tasks.release.parity import Parity, compare
 from tasks.release.reader import Release
@@ -157,7 +157,7 @@ def test_the_endpoint_answers_as_the_saved_model(
         ports={"stage": free_port(), "production": free_port()},
     )
     try:
-        endpoint = backend.put("stage", Wanted(1), deadline_seconds=60, should_stop=lambda: False)
+        endpoint = backend.put("stage", Wanted(1), should_stop=lambda: False)
         with Client(endpoint) as client:
             parts = [client.predict(imgs[start : start + 250]).outputs for start in range(0, len(imgs), 250)]
     finally:

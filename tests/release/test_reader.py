@@ -25,6 +25,7 @@ def copy(tmp_path: Path, released: Path) -> Path:
 def test_reads(released: Path) -> None:
     """A release tells its threshold, its signatures, its files and its golden answers."""
     release = Release(released)
+    assert release.threshold is not None
     assert 0 < release.threshold < 100
     assert set(release.signatures) == {"serving_default", "infer", "reconstruct"}
     assert release.tflite.stat().st_size > 1_000_000
@@ -82,9 +83,10 @@ def test_no_manifest(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ('{"threshold": 1', "is damaged"),
-        ("[]", "it has no 'threshold'"),
+        ("[]", "it has no 'signatures'"),
         ('{"threshold": 1.0, "signatures": {}}', "it has no 'digests'"),
-        ('{"threshold": null, "signatures": {}, "digests": {}}', "it has no 'threshold'"),
+        ('{"threshold": null, "signatures": {}, "digests": null}', "it has no 'digests'"),
+        ('{"threshold": "1", "signatures": {}, "digests": {}}', "'threshold' is no number"),
     ],
 )
 def test_damaged_manifest(copy: Path, content: str, message: str) -> None:

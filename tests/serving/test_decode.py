@@ -11,12 +11,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tasks.release.contract import Signature, Tensor
 from tasks.serving import large, v1
-from tasks.serving.release import Signature, Tensor
 from tasks.serving.tensors import Wrong
 from tasks.serving.v1 import Call, decode, decode_whole
 
-SIGNATURES = {"serving_default": Signature(Tensor("imgs", "float32", (-1, 2, 2), 0.0, 1.0), ())}
+SIGNATURES = {"serving_default": Signature({"imgs": Tensor("float32", (-1, 2, 2), range=(0.0, 1.0))}, {})}
 PIECES = (
     b"null",
     b"true",
@@ -65,9 +65,9 @@ def test_any_body_is_a_call_or_wrong():
             continue
         calls += 1
         assert isinstance(call, Call)
-        assert call.imgs.dtype == np.float32
-        assert call.imgs.shape[1:] == (2, 2)
-        assert call.imgs.size == 0 or 0 <= call.imgs.min() <= call.imgs.max() <= 1
+        assert call.rows.dtype == np.float32
+        assert call.rows.shape[1:] == (2, 2)
+        assert call.rows.size == 0 or 0 <= call.rows.min() <= call.rows.max() <= 1
     assert 100 < calls < 10_000
 
 
@@ -80,7 +80,7 @@ FORMS = {
     "named": b'{"inputs": {"imgs": %s}}',
 }
 IMAGE = [[0, 0.25], [0.5, 1]]
-WIDE = Signature(Tensor("imgs", "float32", (-1, 3), -1.0, 2.0), ())
+WIDE = Signature({"imgs": Tensor("float32", (-1, 3), range=(-1.0, 2.0))}, {})
 SEVERAL = {**SIGNATURES, "infer": SIGNATURES["serving_default"], "wide": WIDE}
 
 
@@ -98,9 +98,9 @@ def test_large_requests_are_decoded_as_small_ones(form, spaces, monkeypatch):
     whole = decode(body, SEVERAL, max_images=100)
     in_small_pieces(monkeypatch)
     pieces = decode(body, SEVERAL, max_images=100)
-    assert (pieces.signature, pieces.rows) == (whole.signature, whole.rows)
-    np.testing.assert_array_equal(pieces.imgs, whole.imgs)
-    with pytest.raises(Wrong, match="more than 99 images in one request"):
+    assert (pieces.signature, pieces.by_row) == (whole.signature, whole.by_row)
+    np.testing.assert_array_equal(pieces.rows, whole.rows)
+    with pytest.raises(Wrong, match="more than 99 rows in one request"):
         decode(body, SEVERAL, max_images=99)
 
 
@@ -197,8 +197,8 @@ def test_both_decoders_agree_on_every_body(body, size):
             pieces = None
     assert (whole is None) == (pieces is None)
     if whole and pieces:
-        assert (pieces.signature, pieces.rows) == (whole.signature, whole.rows)
-        np.testing.assert_array_equal(pieces.imgs, whole.imgs)
+        assert (pieces.signature, pieces.by_row) == (whole.signature, whole.by_row)
+        np.testing.assert_array_equal(pieces.rows, whole.rows)
 
 
 @settings(max_examples=200, deadline=None)

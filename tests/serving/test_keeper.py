@@ -252,14 +252,14 @@ def test_what_is_tried_again_is_tried_ever_less_often(tmp_path, releases, monkey
 
     monkeypatch.setattr(keeper, "_load", counted)
     for _ in range(1_000):
-        asyncio.run(keeper.obey())
+        asyncio.run(keeper.reconcile())
         clock[0] += 0.1
     pauses = np.diff(tried)
     assert (pauses[1:] >= pauses[:-1] - 0.11).all()
     np.testing.assert_allclose(pauses[:4], [0.1, 0.2, 0.4, 0.8], atol=0.11)
     assert pauses.max() <= keeper_module.LONGEST_PAUSE_SECONDS + 0.11
     document.write_bytes(b'{"version": 1, "max_images": 7}')
-    asyncio.run(keeper.obey())
+    asyncio.run(keeper.reconcile())
     assert (keeper.version, keeper.error, keeper.settled) == (1, "", True)
 
 
@@ -283,10 +283,10 @@ def test_a_document_that_cannot_be_obeyed_changes_nothing(content, message, tmp_
     document = tmp_path / "channel.json"
     document.write_bytes(b'{"version": 1}')
     keeper = Keeper(document, [releases], threads=1)
-    asyncio.run(keeper.obey())
+    asyncio.run(keeper.reconcile())
     (tmp_path / "new").write_bytes(content)
     (tmp_path / "new").replace(document)
-    asyncio.run(keeper.obey())
+    asyncio.run(keeper.reconcile())
     assert keeper.version == 1
     assert message in keeper.error
     assert "version 1 goes on" in caplog.text
@@ -352,15 +352,15 @@ def test_a_version_made_anew_is_loaded_anew(tmp_path, releases):
     shutil.copytree(releases / "1", home / "1")
     document.write_bytes(b'{"version": 1}')
     keeper = Keeper(document, [home], threads=1)
-    asyncio.run(keeper.obey())
+    asyncio.run(keeper.reconcile())
     before = keeper.loaded
     shutil.rmtree(home / "1")
     document.write_bytes(b'{"version": 1, "max_images": 5}')
-    asyncio.run(keeper.obey())
+    asyncio.run(keeper.reconcile())
     assert "version 1 is not in" in keeper.error
     assert keeper.loaded is before
     shutil.copytree(releases / "2", home / "1")
     document.write_bytes(b'{"version": 1, "max_images": 55}')
-    asyncio.run(keeper.obey())
+    asyncio.run(keeper.reconcile())
     assert (keeper.version, keeper.error) == (1, "")
     assert keeper.loaded.digest != before.digest

@@ -140,7 +140,6 @@ def test_an_empty_list_is_json(resolved: Resolve) -> None:
         (["--judging.confidence=1"], "--judging.confidence is '1', not a number above 0 and below 1"),
         (["--concept.activation=tanh"], "--concept.activation is 'tanh', not one of relu, sigmoid"),
         (["--judging.champion=maybe"], "--judging.champion is 'maybe', not true or false"),
-        (["--data.outliers=[]"], "--data.outliers is '[]', not one or more names with commas between"),
         (["--data.made=a,,b"], "--data.made is 'a,,b', not names with commas between, or [] for none"),
         (["--data.made=[1]"], "--data.made is '[1]', not names with commas between, or [] for none"),
         (["--data.made=[bl"], "--data.made is '[bl', not names with commas between, or [] for none"),

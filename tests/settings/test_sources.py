@@ -13,7 +13,7 @@ import pytest
 
 from settings.delivery import Parameters, contradictions
 from settings.errors import WrongInput
-from settings.hyperparameters import DataSettings
+from settings.hyperparameters import DataSettings, JudgingSettings, held_out_rows
 from settings.places import Places
 from settings.sources import Resolved, resolve
 from tasks.models.builtin import BUILT_IN
@@ -182,6 +182,11 @@ def test_everything_wrong_is_said_at_once(refused: Refusal) -> None:
             "data.train (mnist, default) cannot be among "
             "data.outliers (glyphs,mnist, command line: --data.outliers)",
         ),
+        (
+            ["--data.limit", "400", "--data.held_out", "400"],
+            "data.limit (400, command line: --data.limit) leaves no image to train on: "
+            "data.held_out (400, command line: --data.held_out) are held out",
+        ),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(
@@ -277,9 +282,75 @@ def test_the_training_set_is_no_default_outlier_set(resolved: Resolve) -> None:
     assert resolved("--data.train", "mnist").delivery.data == DEFAULTS.data
 
 
+def test_a_set_of_ones_own_has_no_default_outlier_set(resolved: Resolve) -> None:
+    """The sets of the catalogue are of other shapes: made ones serve, first the shuffled rows."""
+    data = resolved("--data.train", "cats").delivery.data
+    assert data.outliers == ()
+    assert data.judged_on[0] == "shuffled"
+    assert resolved("--data.train", "cats", "--data.outliers", "dogs").delivery.data.judged_on[0] == "dogs"
+    assert "shuffled" not in DEFAULTS.data.judged_on
+
+
+def test_classes_that_are_left_out_come_first_unless_another_set_is_named(resolved: Resolve) -> None:
+    """They are the primary set by default; who names outlier sets has those before."""
+    default = resolved("--data.leave_out", "8,9").delivery.data
+    assert default.judged_on[:2] == ("left-out", "notmnist-small")
+    named = resolved("--data.leave_out", "8,9", "--data.outliers", "glyphs").delivery.data
+    assert named.judged_on[:2] == ("glyphs", "left-out")
+    alone = resolved("--data.leave_out", "lion", "--data.train", "cats").delivery.data
+    assert alone.judged_on[:2] == ("left-out", "shuffled")
+    bounded = ("--judging.min_auroc_by_set", "left-out=0.9", "--data.leave_out", "9")
+    assert resolved(*bounded).delivery.judging.auroc_bounds == {"left-out": 0.9}
+
+
+@pytest.mark.parametrize("shape", ["32", "32x32x4", "0x32", "32x", "32 x 32", "32x32x3x1"])
+def test_a_shape_is_of_a_picture(refused: Refusal, shape: str) -> None:
+    """Height, width, and one channel or three."""
+    (line,) = refused("--data.shape", shape)
+    assert line.startswith(f"command line: --data.shape is {shape!r}, not text of the form ")
+
+
+def test_shapes_are_read(resolved: Resolve) -> None:
+    """As numbers; without one, rows stay as they are."""
+    assert resolved("--data.shape", "32x40").delivery.data.row_shape == (32, 40)
+    assert resolved("--data.shape", "8x8x3").delivery.data.row_shape == (8, 8, 3)
+    assert resolved().delivery.data.row_shape is None
+
+
+@pytest.mark.parametrize(
+    ("given", "rows", "held_out"),
+    [
+        ({}, 60_000, 5_000),  # of MNIST, as ever
+        ({}, 529_114, 5_000),
+        ({}, 1_500, 125),
+        ({}, 200, 50),
+        ({}, 60, 30),
+        ({"limit": 1_200}, 60_000, 100),
+        ({"limit": 100_000}, 60_000, 5_000),
+        ({"held_out": 10_000}, 60_000, 10_000),
+        ({"held_out": 99}, 100, 99),
+    ],
+)
+def test_held_out_rows_follow_the_number_of_rows(given: dict[str, int], rows: int, held_out: int) -> None:
+    """A twelfth of the rows that are used, unless it is named; there are always rows to train on."""
+    assert held_out_rows(DataSettings(**given), rows) == held_out
+
+
+def test_holding_out_everything_is_refused() -> None:
+    """The rows that there are, and not those that were hoped for, decide."""
+    with pytest.raises(WrongInput, match=r"data\.held_out=100 leaves no row to train on: 100 training rows"):
+        held_out_rows(DataSettings(held_out=100), 100)
+
+
+def test_too_few_held_out_rows_are_refused(refused: Refusal) -> None:
+    """A threshold is not set on a handful."""
+    (line,) = refused("--data.held_out", "49")
+    assert line.startswith("command line: --data.held_out is '49': 0 or at least 50")
+
+
 def test_a_parameter_of_a_flow_run_is_called_so() -> None:
     """Where no source is known, what was set came with the run, and only the rest is a default."""
-    data = DataSettings(limit=400)
-    assert list(contradictions(PARAMETERS.delivery({"data": data}), {})) == [
-        "data.limit (400, parameter) leaves no image to train on: data.held_out (5000, default) are held out"
+    judging = JudgingSettings(min_flagged_ratio=3.0)
+    assert list(contradictions(PARAMETERS.delivery({"judging": judging}), {})) == [
+        "judging.min_flagged_ratio (3.0, parameter) has to be below judging.max_flagged_ratio (2.0, default)"
     ]

@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
-from tasks.channels.backend import Wanted
 from tasks.channels.files import ChannelFiles
+from tasks.release.document import Wanted
 from tasks.release.history import History
 from tasks.release.registry import Registry
 from tasks.store.artifacts import RECORD, combined_digest, file_digests

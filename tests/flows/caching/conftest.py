@@ -23,10 +23,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from tasks.channels.backend import Channel, Endpoint, Serving, Wanted, unconditional
+from tasks.channels.backend import Channel, Endpoint, Serving, unconditional
 from tasks.channels.client import Answer
 from tasks.judging.latency import Latency
 from tasks.release import contract
+from tasks.release.document import Wanted
 from tasks.store.artifacts import RECORD, file_digests
 
 BASE: dict[str, dict[str, Any]] = {

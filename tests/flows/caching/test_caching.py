@@ -31,6 +31,12 @@ FETCHED = {f"{FETCH} {name}" for name in SETS}
 NOTHING: set[str] = set()
 
 SETTINGS: dict[str, tuple[Any, set[str]]] = {
+    "data.shape": ("28x28", NOTHING),  # which the rows have
+    # Its test rows are the primary set now, so another set is dimmed.
+    "data.leave_out": (
+        ["9"],
+        {f"{FETCH} {name}" for name in ("mnist", "left-out", "rotated")} | TRAINED,
+    ),
     "data.train": ("fashion-mnist", {f"{FETCH} fashion-mnist", f"{FETCH} rotated", *TRAINED}),
     # The other set is the primary one now, so another set is dimmed.
     "data.outliers": (["glyphs", "notmnist-small"], {f"{FETCH} dimmed", *JUDGED}),

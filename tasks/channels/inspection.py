@@ -37,14 +37,14 @@ class Found:
     root: Path | None = None  # the models' root of a stranger, where it is a local model server
 
 
-def look(host: str, port: int, files: ChannelFiles, *, hint: int | None = None) -> Found:
+def inspect(host: str, port: int, files: ChannelFiles, *, hint: int | None = None) -> Found:
     """Find out who listens on the port, from the view of the channel with those files.
 
     `hint` is the process that it may be; without one, or with a wrong one, all processes are looked through.
     """
-    found = _look_once(host, port, files, hint)
+    found = _inspect_once(host, port, files, hint)
     if found.kind == "stranger" and _may_have_changed(found.pid, files.document):
-        found = _look_once(host, port, files, hint)
+        found = _inspect_once(host, port, files, hint)
     return found
 
 
@@ -53,7 +53,7 @@ def _may_have_changed(pid: int, document: Path) -> bool:
     return not process.is_running(pid) or is_server_of(pid, document)
 
 
-def _look_once(host: str, port: int, files: ChannelFiles, hint: int | None) -> Found:
+def _inspect_once(host: str, port: int, files: ChannelFiles, hint: int | None) -> Found:
     try:
         health = ask(host, port)
     except ConnectionRefusedError:
