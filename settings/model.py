@@ -110,10 +110,11 @@ class Network:
     - `classifier`: logits (N, classes); the loss is the softmax cross-entropy.
     - `autoencoder`: the rows as it restores them; the loss is the mean squared error, and the score that says
       how far a row is from the training data is the share of the row that is not restored.
-    - `score`: that score itself, (N,); it needs a `loss` of its own.
+    - `score`: anything by which a row is scored; it needs a `loss` of its own, and a `score` where it is not
+      that score itself, (N,).
 
     `loss` takes the output, the rows and the labels of a batch and gives a scalar; `score` takes rows and the
-    output of an autoencoder and gives a score for each row, higher for what is further from the data.
+    output and gives a score for each row, higher for what is further from the data.
     """
 
     name: str

@@ -201,15 +201,18 @@ def trivial_detectors(advantages: Mapping[str, Estimate], *, on: bool) -> Gate:
     return Gate("trivial-detectors", closest.low, required, state, f"closest is {name}; {detail}")
 
 
-def flagged_share(flagged: Estimate, rate: float, min_ratio: float, max_ratio: float) -> Gate:
+def flagged_share(
+    flagged: Estimate, held_out: Estimate, rate: float, min_ratio: float, max_ratio: float
+) -> Gate:
     """The threshold flags about as many test rows as was asked for: fails where it surely does not.
 
-    A share of few rows is not sure: what counts is whether its interval reaches into the range.
+    A share of few rows is not sure: what counts is whether its interval reaches into the range. Nor is a
+    threshold that few rows have set: the range is at least what the share of `held_out` rows may be.
     """
-    low, high = rate * min_ratio, rate * max_ratio
+    low, high = min(rate * min_ratio, held_out.low), max(rate * max_ratio, held_out.high)
     passed = low - ROUNDING <= flagged.high and flagged.low <= high + ROUNDING
     detail = f"asked for {rate:g}; {_interval(flagged)}"
-    return Gate("flagged-share", flagged.value, f"{low:g} to {high:g}", held(passed), detail)
+    return Gate("flagged-share", flagged.value, f"{low:.3g} to {high:.3g}", held(passed), detail)
 
 
 def endpoint_parity(sets: Mapping[str, Parity], rtol: float) -> Gate:

@@ -20,11 +20,13 @@ from tasks.datasets.selection import training_rows
 if TYPE_CHECKING:
     from settings.hyperparameters import DataSettings
     from settings.model import Description, Model, Network, Training
-    from tasks.release.signatures import Part
+    from tasks.release.contract import Signature
+    from tasks.release.signatures import Part, Signed
 
 logger = logging.getLogger(__name__)
 
 ASKED = 2  # rows
+UNKNOWN = "tensor<?x?x"  # of the converter: neither the number of rows nor their height is known
 LACKING = re.compile(r"'?\b(?:tf|Flex)[.:]?\s*([A-Z]\w+)'?")
 
 
@@ -79,7 +81,8 @@ def _try_network(
 
 
 def _try_export(model: Model, description: Description, parts: Mapping[str, Part]) -> None:
-    from tasks.release import litert, signatures
+    from tasks.models.loading import native_stderr_aside
+    from tasks.release import signatures
     from tasks.release.inprocess import run_litert
     from tasks.release.promise import promised
 
@@ -88,14 +91,38 @@ def _try_export(model: Model, description: Description, parts: Mapping[str, Part
     expected = signatures.described(release, model, promised(model, description))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
-        try:
-            litert.write(path, release, expected)
-        except Exception as error:
-            lacking = sorted(set(LACKING.findall(str(error))))
-            what = f"LiteRT lacks {', '.join(lacking)}" if lacking else f"{type(error).__name__}: {error}"
-            raise WrongInput(f"the networks cannot be converted to LiteRT: {what}") from error
+        with native_stderr_aside():  # the converter prints pages
+            failure = _converted(path, release, expected)
+        if failure is not None:
+            raise WrongInput(f"the networks cannot be converted to LiteRT: {_reason(failure)}") from failure
         for name in expected:
             try:
                 run_litert(path, rows, signature=name)
             except Exception as error:
                 raise WrongInput(f"LiteRT does not run the signature {name}: {error}") from error
+
+
+def _converted(path: Path, release: Signed, expected: dict[str, Signature]) -> Exception | None:
+    """Write a LiteRT file; give what keeps it from being written."""
+    from tasks.release import litert
+
+    try:
+        litert.write(path, release, expected)
+    except Exception as error:
+        return error
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """Give the operations that LiteRT lacks, by name, else what was said."""
+    text = str(error)
+    lacking = sorted(set(LACKING.findall(text)))
+    if not lacking:
+        return f"{type(error).__name__}: {text}"
+    unknown = ""
+    if UNKNOWN in text:
+        unknown = (
+            "; the height and width that it gets are not known when it is converted, as behind an "
+            'UpSampling2D (with interpolation="bilinear", or a Conv2DTranspose, they are)'
+        )
+    return f"LiteRT lacks {', '.join(lacking)}{unknown}"

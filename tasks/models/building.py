@@ -42,10 +42,14 @@ def build(network: Network, settings: Training, description: Description) -> Tra
             "or a Trainable"
         )
     built.loss = network.loss or built.loss or LOSSES.get(network.role)
-    if network.score is not None:
-        built.score = network.score  # type: ignore[method-assign, assignment]
+    if network.score is not None or network.role == "score":
+        built.score = network.score or _itself  # type: ignore[method-assign, assignment]
     _check_output(network, built, description)
     return built
+
+
+def _itself(rows: Any, output: Any) -> Any:
+    return output
 
 
 def _check_output(network: Network, built: Trainable, description: Description) -> None:
@@ -55,14 +59,17 @@ def _check_output(network: Network, built: Trainable, description: Description) 
         "autoencoder": (TRIED, *description.shape),
         "score": (TRIED,),
     }[network.role]
+    what = "a score" if network.role == "score" else f"a{'n' * (network.role[0] == 'a')} {network.role}"
     try:
         given = built.forward(built.weights({**built.variables, **built.state}), rows)
+        if network.role == "score":
+            given = built.score(rows, given)
     except Exception as error:
         raise WrongInput(
             f"{network.name}: it does not take rows {description.shape}: {type(error).__name__}: {error}"
         ) from error
     if tuple(given.shape) != wanted or given.dtype != tf.float32:
         raise WrongInput(
-            f"{network.name}: a {network.role} gives float32 {wanted} for {TRIED} rows {description.shape} "
+            f"{network.name}: {what} gives float32 {wanted} for {TRIED} rows {description.shape} "
             f"of {len(description.classes)} classes, and this gives {given.dtype.name} {tuple(given.shape)}"
         )

@@ -157,8 +157,7 @@ def _check_answers(
     if model.scorer is not None:
         scorer = parts[model.scorer.name]
         output = scorer.trainable.forward(scorer.weights, rows)
-        scored = output if scorer.network.role == "score" else scorer.trainable.score(rows, output)
-        memory[SCORE] = scored.numpy()
+        memory[SCORE] = scorer.trainable.score(rows, output).numpy()
     parity = compare(answers, memory, rtol=_MEMORY_RTOL, scales=scales, threshold=None)
     if not parity.agree:
         raise RuntimeError(f"the SavedModel does not answer as the networks in memory do: {parity}")

@@ -102,8 +102,7 @@ def _classes(logits: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def _scores(part: Part, held: Mapping[str, tf.Variable], rows: tf.Tensor) -> tf.Tensor:
-    output = part.trainable.forward(held, rows)
-    return output if part.network.role == "score" else part.trainable.score(rows, output)
+    return part.trainable.score(rows, part.trainable.forward(held, rows))
 
 
 def _error(part: Part, held: Mapping[str, tf.Variable], rows: tf.Tensor) -> dict[str, tf.Tensor]:
