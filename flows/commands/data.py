@@ -11,20 +11,19 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from settings.errors import WrongInput
-from settings.places import read_places
+from settings.places import Places, read_places
 from tasks.datasets.errors import Unavailable, Unreachable
 from tasks.datasets.own import OwnSet, check_name, known, own_sets, times
 from tasks.reporting.terminal import printable
 from tasks.stopping import should_stop
 from tasks.store.files import sha256_of
-from tasks.store.lock import data_lock
+from tasks.store.lock import data_lock, run_lock
 
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the first word says; raises SlipwayError."""
     options = build_parser().parse_args(arguments)
-    data_root = read_places(os.environ, Path.cwd()).data_root
-    return int(options.do(options, data_root))
+    return int(options.do(options, read_places(os.environ, Path.cwd())))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -82,10 +81,11 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add(options: argparse.Namespace, data_root: Path) -> int:
+def add(options: argparse.Namespace, places: Places) -> int:
     """Read a set, and put it into its place."""
     from tasks.datasets.adding import Options, clear, publish_set, read_set, workroom
 
+    data_root = places.data_root
     check_name(options.name)
     is_address = re.match(r"https?://", options.path, re.IGNORECASE) is not None
     if is_address and not re.fullmatch(r"[0-9a-fA-F]{64}", options.sha256 or ""):
@@ -129,19 +129,19 @@ def downloaded(url: str, work: Path, sha256: str) -> Path:
     return path
 
 
-def show_all(options: argparse.Namespace, data_root: Path) -> int:
+def show_all(options: argparse.Namespace, places: Places) -> int:
     """Print a line for each set."""
-    sets = list(own_sets(data_root))
+    sets = list(own_sets(places.data_root))
     for each in sets:
         tell(summary(each))
     if not sets:
-        tell(f"there is no set of your own below {data_root}; slipway data add brings one there")
+        tell(f"there is no set of your own below {places.data_root}; slipway data add brings one there")
     return 0
 
 
-def show(options: argparse.Namespace, data_root: Path) -> int:
+def show(options: argparse.Namespace, places: Places) -> int:
     """Print all that is known of a set."""
-    described = known(data_root, options.name)
+    described = known(places.data_root, options.name)
     tell(summary(described))
     tell(f"  digest     {described.digest}")
     tell(f"  added      {described.added_at} from {described.source}")
@@ -155,13 +155,16 @@ def show(options: argparse.Namespace, data_root: Path) -> int:
     return 0
 
 
-def remove(options: argparse.Namespace, data_root: Path) -> int:
-    """Remove a set."""
+def remove(options: argparse.Namespace, places: Places) -> int:
+    """Remove a set; Surroundings at once where a run is at work, which may read it."""
     from tasks.datasets.adding import remove_set
 
-    known(data_root, options.name)
-    with data_lock(data_root, should_stop=should_stop):
-        remove_set(data_root, options.name)
+    known(places.data_root, options.name)
+    with (
+        run_lock(places.models_root, what=f"the removal of {options.name}", wait_seconds=0.0),
+        data_lock(places.data_root, should_stop=should_stop),
+    ):
+        remove_set(places.data_root, options.name)
     tell(f"{options.name} is removed")
     return 0
 
