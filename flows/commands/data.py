@@ -147,7 +147,7 @@ def show(options: argparse.Namespace, places: Places) -> int:
     tell(f"  added      {described.added_at} from {described.source}")
     if described.parted:
         part, seed = described.parted["test_share"], described.parted["seed"]
-        tell(f"  parted     --test-share {part:g} --seed {seed:g}")
+        tell(f"  parted     --test-share {part:g} --seed {seed}")
     for label in described.classes:
         counts = ", ".join(f"{described.counts[split][label]:,} {split}" for split in described.rows)
         tell(f"  class      {label}: {counts}")
