@@ -274,8 +274,8 @@ def test_what_was_done_to_pictures_is_told(read: Any, parted: Any) -> None:
         Image.fromarray(colours()).quantize(8).save(folder / "train" / "cat" / f"palette{number}.png")
     Image.new("RGBA", (5, 6)).save(folder / "train" / "dog" / "alpha.png")
     assert read(folder).remarks == (
-        "2 had a palette, and was brought to colours",
-        "1 was transparent, and was laid on black",
+        "1 transparent, laid on black",
+        "2 with a palette, brought to colours",
     )
 
 
