@@ -13,7 +13,9 @@ from typing import NamedTuple
 
 import pytest
 
+from settings.delivery import Parameters
 from settings.sources import resolve
+from tasks.models.builtin import BUILT_IN
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [
@@ -207,4 +209,4 @@ def deliveries() -> list[str]:
 @pytest.mark.parametrize("line", deliveries())
 def test_the_options_of_a_documented_delivery_are_known(line):
     """What a delivery is called with in a document is read without an error."""
-    assert resolve(shlex.split(line)[2:], environ={}, folder=ROOT).delivery
+    assert resolve(shlex.split(line)[2:], Parameters(BUILT_IN), environ={}, folder=ROOT).delivery

@@ -11,6 +11,7 @@ import pytest
 from prefect.client.schemas.objects import State, StateType
 
 from settings.errors import Surroundings
+from settings.hyperparameters import ClassifierSettings, DataSettings
 from tasks import train_in_pod
 from tasks.store.artifacts import Artifact
 
@@ -65,7 +66,9 @@ def train(monkeypatch: pytest.MonkeyPatch, server: Server, store: Store) -> obje
     monkeypatch.setattr(train_in_pod, "POLL_SECONDS", 0.0)
     monkeypatch.setattr(train_in_pod, "should_stop", lambda: False)
     dataset = Artifact(kind="dataset/mnist", path="mnist/0", digest="d")
-    return train_in_pod.train_in_pod(SimpleNamespace(store=store), "classifier", KEY, dataset)
+    return train_in_pod.train_in_pod(
+        SimpleNamespace(store=store), "classifier", KEY, dataset, DataSettings(), ClassifierSettings()
+    )
 
 
 @pytest.mark.parametrize(

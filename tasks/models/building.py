@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
 from settings.errors import SlipwayError, WrongInput
-from settings.model import Description, Network, Training
 from tasks.models import trainable
 from tasks.models.trainable import Trainable
+
+if TYPE_CHECKING:
+    # Their values are in the keys; their code, with defaults and descriptions, decides nothing.
+    from settings.model import Description, Network, Training
 
 LOSSES = {"classifier": trainable.cross_entropy, "autoencoder": trainable.squared_error}
 """The loss of a role, where a network names none."""

@@ -16,21 +16,26 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from settings.model import Description
 from tasks.datasets.errors import Unreachable
 from tasks.models.loading import load_tensorflow
 from tasks.opening import open_dataset
 
+if TYPE_CHECKING:
+    from settings.model import Network, Training
+
 Images = npt.NDArray[np.uint8]
 
 HELD_OUT = 5_000
+MNIST = Description(shape=(28, 28), classes=tuple("0123456789"))
 
 REQUIRED = {
     "accuracy, 1,000 steps": 0.980,
@@ -117,11 +122,7 @@ def measure(
     from tasks.datasets.pixels import scale
     from tasks.judging.baselines import fit_principal_components
     from tasks.judging.statistics import auroc
-    from tasks.models.checkpoints import read_arrays
-    from tasks.models.classifier import train_classifier
-    from tasks.models.concept import train_concept
-    from tasks.models.networks import classify, reconstruct
-    from tasks.models.score import score
+    from tasks.models.builtin import CLASSIFIER, CONCEPT
 
     figures: dict[str, float] = {}
     forms: dict[str, dict[str, Any]] = {
@@ -131,30 +132,17 @@ def measure(
     }
     limited = {} if steps is None else {"steps": steps}
     for name, changes in forms.items():
-        with tempfile.TemporaryDirectory() as folder:
-            started = time.perf_counter()
-            train_classifier(
-                Path(folder),
-                images,
-                labels,
-                settings=ClassifierSettings(seed=seed, **(changes | limited)),
-                **aside(folder),
-            )
-            figures[f"seconds, classifier, {name}"] = time.perf_counter() - started
-            weights = read_arrays(Path(folder) / "weights.npz")
-        answers = classify(weights, scale(sets.images)).numpy().argmax(axis=1)
+        chosen = ClassifierSettings(seed=seed, **(changes | limited))
+        classifier, seconds = trained(CLASSIFIER, chosen, images, labels)
+        figures[f"seconds, classifier, {name}"] = seconds
+        answers = classifier(scale(sets.images))[0].argmax(axis=1)
         figures[f"accuracy, {name}"] = float((answers == sets.labels).mean())
 
     settings = ConceptSettings(seed=seed, **limited)
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        train_concept(Path(folder), images, settings=settings, **aside(folder))
-        figures["seconds, concept"] = time.perf_counter() - started
-        weights = read_arrays(Path(folder) / "weights.npz")
+    network, figures["seconds, concept"] = trained(CONCEPT, settings, images, None)
 
     def concept(imgs: Images) -> Any:
-        scaled = scale(imgs)
-        return score(scaled, reconstruct(weights, scaled, settings.activation), settings.score).numpy()
+        return network(scale(imgs))[1]
 
     pca = fit_principal_components(images)
     normal, normal_pca = concept(sets.images), pca.score(sets.images)
@@ -167,9 +155,35 @@ def measure(
     return figures
 
 
-def aside(folder: str) -> dict[str, Any]:
-    """Where checkpoints go, and that nothing stops the training."""
-    return {"checkpoints": Path(folder) / "checkpoints", "should_stop": lambda: False}
+def trained(
+    network: Network, settings: Training, images: Images, labels: Images | None
+) -> tuple[Callable[[Any], tuple[Any, Any]], float]:
+    """A function that gives outputs and scores of rows by the trained network, and how long it took."""
+    from tasks.models import hardware
+    from tasks.models.building import build
+    from tasks.models.loop import train
+
+    started = time.perf_counter()
+    hardware.configure_threads(side_by_side=network.side_by_side)
+    built = build(network, settings, MNIST)
+    with tempfile.TemporaryDirectory() as folder:
+        made = train(
+            network.name,
+            built,
+            built.tensors(images, labels),
+            settings=settings,
+            checkpoints=Path(folder),
+            should_stop=lambda: False,
+        )
+    weights = built.weights(made.values)
+    seconds = time.perf_counter() - started
+
+    def answer(rows: Any) -> tuple[Any, Any]:
+        output = built.forward(weights, rows)
+        scored = built.score(rows, output).numpy() if network.role == "autoencoder" else None
+        return output.numpy(), scored
+
+    return answer, seconds
 
 
 if __name__ == "__main__":

@@ -120,8 +120,14 @@ def keras_side(network: str, images: Any, labels: Any) -> Callable[[int], float]
 def our_side(network: str, images: Any, labels: Any) -> Callable[[int], float]:
     """The tasks' own functions; compiling ends where the stop flag is read for the first time."""
     from settings.hyperparameters import ClassifierSettings, ConceptSettings
-    from tasks.models.classifier import train_classifier
-    from tasks.models.concept import train_concept
+    from settings.model import Description
+    from tasks.models import hardware
+    from tasks.models.building import build
+    from tasks.models.builtin import CLASSIFIER, CONCEPT
+    from tasks.models.loop import train
+
+    mnist = Description(shape=(28, 28), classes=tuple("0123456789"))
+    hardware.configure_threads(side_by_side=True)
 
     def seconds_of(steps: int) -> float:
         asked: list[float] = []
@@ -131,15 +137,15 @@ def our_side(network: str, images: Any, labels: Any) -> Callable[[int], float]:
             return False
 
         common: dict[str, Any] = {"steps": steps, "batch_size": BATCH_SIZE}
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            places: dict[str, Any] = {"checkpoints": folder / "checkpoints", "should_stop": should_stop}
-            if network == "classifier":
-                train_classifier(folder, images, labels, settings=ClassifierSettings(**common), **places)
-            else:
-                if network == "concept, no patches":
-                    common["corruption"] = 0
-                train_concept(folder, images, settings=ConceptSettings(**common), **places)
+        if network == "concept, no patches":
+            common["corruption"] = 0
+        described = CLASSIFIER if network == "classifier" else CONCEPT
+        settings = (ClassifierSettings if network == "classifier" else ConceptSettings)(**common)
+        built = build(described, settings, mnist)
+        tensors = built.tensors(images, labels)
+        with tempfile.TemporaryDirectory() as folder:
+            kept = Path(folder)
+            train(network, built, tensors, settings=settings, checkpoints=kept, should_stop=should_stop)
             return time.perf_counter() - asked[0]
 
     return cast(Callable[[int], float], seconds_of)

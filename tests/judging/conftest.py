@@ -13,17 +13,18 @@ from settings.hyperparameters import JudgingSettings
 from tasks.judging.case import Case, References
 from tasks.judging.scores import Scores
 from tasks.judging.scoring import score_sets
+from tasks.release.contract import Tensor
 
 CLASSES = 10
 
 PROMISED = {
-    "class_ids": {"shape": [-1]},
-    "probabilities": {"shape": [-1, CLASSES]},
-    "logits": {"shape": [-1, CLASSES]},
-    "score": {"shape": [-1]},
-    "in_distribution": {"shape": [-1]},
+    "class_ids": Tensor("int64", (-1,), ""),
+    "probabilities": Tensor("float32", (-1, CLASSES), ""),
+    "logits": Tensor("float32", (-1, CLASSES), ""),
+    "score": Tensor("float32", (-1,), ""),
+    "in_distribution": Tensor("bool", (-1,), ""),
 }
-"""The outputs of `serving_default` as a manifest describes them."""
+"""The outputs of `serving_default`."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class World:
     train_rows: np.ndarray
     test_labels: np.ndarray
     sets: dict[str, np.ndarray]
-    promised: dict[str, dict[str, list[int]]] = field(default_factory=lambda: PROMISED)
+    promised: dict[str, Tensor] = field(default_factory=lambda: PROMISED)
 
     def without_score(self) -> World:
         """Give the world of a model that classifies alone: its answers have no score, and it no outliers."""
@@ -151,6 +152,8 @@ def make_case(world: World) -> Callable[..., Case]:
             "classes": tuple(map(str, range(CLASSES))),
             "references": References(outputs, outputs),
             "threshold": world.client.threshold,
+            "held_out": 5_000,
+            "held_out_flagged": 50,
             "scales": {"logits": 1.0, "score": 0.01},
             "release": {"name": "mnist"},
         }

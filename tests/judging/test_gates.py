@@ -9,6 +9,8 @@ from tasks.judging.latency import Latency
 from tasks.judging.statistics import Estimate, wilson
 from tasks.release.parity import compare
 
+AS_ASKED = Estimate(0.01, 0.01, 0.01)  # of the held-out rows
+
 
 def test_the_line_of_a_gate_names_it_with_measured_and_required() -> None:
     """What the user reads is gate, measured, required."""
@@ -154,7 +156,7 @@ def test_trivial_detectors() -> None:
 )
 def test_flagged_share(share: float, passed: bool) -> None:
     """From half to twice the asked-for rate, both ends included, where the share is known exactly."""
-    gate = gates.flagged_share(Estimate(share, share, share), 0.01, 0.5, 2.0)
+    gate = gates.flagged_share(Estimate(share, share, share), AS_ASKED, 0.01, 0.5, 2.0)
     assert (gate.state, gate.required) == ("passed" if passed else "failed", "0.005 to 0.02")
 
 
@@ -173,8 +175,18 @@ def test_flagged_share(share: float, passed: bool) -> None:
 )
 def test_a_share_of_few_rows_is_not_sure(flagged: int, rows: int, passed: bool) -> None:
     """What counts is whether the interval reaches into the range."""
-    gate = gates.flagged_share(wilson(flagged, rows, 0.95), 0.01, 0.5, 2.0)
+    gate = gates.flagged_share(wilson(flagged, rows, 0.95), AS_ASKED, 0.01, 0.5, 2.0)
     assert gate.state == ("passed" if passed else "failed")
+
+
+def test_a_threshold_that_few_rows_have_set_is_not_sure() -> None:
+    """The range is as wide as the interval of the share of the held-out rows, where that is wider."""
+    few = wilson(1, 100, 0.95)  # 0.0018 to 0.054
+    flagged = Estimate(0.04, 0.035, 0.045)
+    gate = gates.flagged_share(flagged, few, 0.01, 0.5, 2.0)
+    assert (gate.state, gate.required) == ("passed", "0.00177 to 0.0545")
+    assert gates.flagged_share(flagged, wilson(50, 5_000, 0.95), 0.01, 0.5, 2.0).state == "failed"
+    assert gates.flagged_share(Estimate(0.07, 0.06, 0.08), few, 0.01, 0.5, 2.0).state == "failed"
 
 
 def test_parity() -> None:

@@ -11,8 +11,14 @@ import pytest
 from settings.errors import Stopped, Surroundings
 from tasks.judging.scores import Scores
 from tasks.judging.scoring import IN_FLIGHT, score_sets
+from tasks.release.contract import Tensor
 
-PROMISED = {"class_ids": [-1], "probabilities": [-1, 10], "logits": [-1, 10], "score": [-1]}
+PROMISED = {
+    "class_ids": Tensor("int64", (-1,), ""),
+    "probabilities": Tensor("float32", (-1, 10), ""),
+    "logits": Tensor("float32", (-1, 10), ""),
+    "score": Tensor("float32", (-1,), ""),
+}
 
 
 def never() -> bool:
@@ -23,7 +29,7 @@ def never() -> bool:
 def score(client: Any, sets: Any, **arguments: Any) -> Scores:
     """Score with requests of 64 rows, unless told otherwise."""
     given = {
-        "promised": {name: {"shape": shape} for name, shape in PROMISED.items()},
+        "promised": PROMISED,
         "version": 1,
         "request_rows": 64,
         "should_stop": never,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,16 @@ def labelled() -> tuple[Images, Images]:
     shapes = generator.integers(0, 2, (10, 7, 7)).repeat(4, axis=1).repeat(4, axis=2) * 200
     labels = generator.integers(0, 10, 300).astype(np.uint8)
     return (shapes[labels] + generator.integers(0, 56, (300, 28, 28))).astype(np.uint8), labels
+
+
+@pytest.fixture(scope="session")
+def dataset(labelled: tuple[Images, Images], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a dataset of these images, with a hundred black ones behind that are held out."""
+    folder = tmp_path_factory.mktemp("dataset")
+    images, labels = labelled
+    np.save(folder / "train-images.npy", np.concatenate([images, np.zeros((100, 28, 28), np.uint8)]))
+    np.save(folder / "train-labels.npy", np.concatenate([labels, np.zeros(100, np.uint8)]))
+    return folder
 
 
 @pytest.fixture

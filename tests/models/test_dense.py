@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from settings.hyperparameters import ClassifierSettings, ConceptSettings
-from tasks.models.classifier import classifier_network
-from tasks.models.concept import concept_network
-from tasks.models.dense import Layer, Stack, flat, initial_weights
+from settings.model import Description
+from tasks.models.augmentation import mix_patches
+from tasks.models.classifier import DenseClassifier
+from tasks.models.concept import DenseConcept
+from tasks.models.dense import Layer, Stack, initial_weights
 from tasks.models.hardware import Products, products
-from tasks.models.networks import classify, reconstruct
+from tasks.models.trainable import Trainable
+
+MNIST = Description(shape=(28, 28), classes=tuple("0123456789"))
+KEY = tf.constant([1, 0])
 
 Weights = dict[str, tf.Tensor]
 Loss = Callable[[Weights], tf.Tensor]
@@ -27,10 +33,12 @@ def by_tape(loss: Loss, weights: dict[str, np.ndarray]) -> tuple[float, dict[str
 
 
 def by_hand(
-    network: Stack, parts: dict[str, np.ndarray], inputs: tf.Tensor, target: tf.Tensor
+    network: Trainable, images: np.ndarray, labels: np.ndarray | None = None
 ) -> tuple[float, dict[str, np.ndarray]]:
-    tensors = {name: tf.constant(values) for name, values in parts.items()}
-    loss, slopes = network.loss_and_gradients(tensors, inputs, target)
+    tensors = {name: tf.constant(values) for name, values in network.variables.items()}
+    loss, slopes, state = network.loss_and_gradients(tensors, network.tensors(images, labels), KEY)
+    assert slopes.keys() == network.variables.keys()
+    assert state == {}
     return float(loss), network.weights({name: slope.numpy() for name, slope in slopes.items()})
 
 
@@ -53,36 +61,42 @@ def test_gradients_of_the_classifier(
 ) -> None:
     """Loss and gradients are those of the exported function under the cross-entropy."""
     images, labels = labelled[0][:64], labelled[1][:64].astype(np.int32)
-    network = classifier_network(ClassifierSettings(label_smoothing=smoothing), kind)
-    parts = network.initial_parts("he", seed=1)
+    settings = ClassifierSettings(label_smoothing=smoothing, shift=0, precision=kind)
+    network = DenseClassifier(settings, MNIST)
     targets = np.eye(10, dtype=np.float32)[labels] * (1 - smoothing) + smoothing / 10
 
     def loss(weights: Weights) -> tf.Tensor:
-        logits = classify(weights, tf.cast(images, tf.float32) / 255)
+        logits = network.forward(weights, tf.cast(images, tf.float32) / 255)
         return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
 
-    value, slopes = by_hand(network, parts, flat(images, kind), tf.constant(labels))
-    expected, tape = by_tape(loss, network.weights(parts))
+    value, slopes = by_hand(network, images, labels)
+    expected, tape = by_tape(loss, network.weights(network.variables))
     assert value == pytest.approx(expected, rel=tolerance)
     assert_close(slopes, tape, tolerance)
 
 
 @pytest.mark.parametrize(("kind", "tolerance"), available())
-@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize(("activation", "corruption"), [("relu", 0.0), ("sigmoid", 0.0), ("relu", 0.4)])
 def test_gradients_of_the_concept(
-    labelled: tuple[np.ndarray, np.ndarray], kind: Products, tolerance: float, activation: str
+    labelled: tuple[np.ndarray, np.ndarray],
+    kind: Products,
+    tolerance: float,
+    activation: Any,
+    corruption: float,
 ) -> None:
-    """Loss and gradients are those of the exported function under the squared error."""
-    inputs, targets = labelled[0][:64], labelled[0][64:128]
-    network = concept_network(ConceptSettings(activation=activation), kind)
-    parts = network.initial_parts("glorot", seed=1)
+    """Loss and gradients are those of the exported function under the squared error, by what it was shown."""
+    images = labelled[0][:64]
+    settings = ConceptSettings(activation=activation, corruption=corruption, precision=kind)
+    network = DenseConcept(settings, MNIST)
+    clean = images.astype(np.float32).reshape(64, 784) / 255
+    seen = mix_patches(tf.constant(clean), (28, 28), corruption, KEY) if corruption else clean
 
     def loss(weights: Weights) -> tf.Tensor:
-        made = reconstruct(weights, tf.cast(inputs, tf.float32) / 255, activation)
-        return tf.reduce_mean(tf.math.squared_difference(made, tf.cast(targets, tf.float32) / 255))
+        made = network.forward(weights, seen)
+        return tf.reduce_mean(tf.math.squared_difference(tf.reshape(made, (64, 784)), clean))
 
-    value, slopes = by_hand(network, parts, flat(inputs, kind), flat(targets, kind))
-    expected, tape = by_tape(loss, network.weights(parts))
+    value, slopes = by_hand(network, images)
+    expected, tape = by_tape(loss, network.weights(network.variables))
     assert value == pytest.approx(expected, rel=tolerance)
     assert_close(slopes, tape, tolerance)
 

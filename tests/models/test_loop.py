@@ -16,6 +16,7 @@ from settings.hyperparameters import ClassifierSettings
 from tasks.models import loop
 from tasks.models.loop import Diverged, Trained, train
 from tasks.models.schedule import Order, learning_rates
+from tasks.models.trainable import Trainable
 from tasks.store.files import ASIDE
 
 START = {"weight": np.array([1.0, -2.0], np.float32)}
@@ -34,12 +35,32 @@ def stop_at(call: int) -> Callable[[], bool]:
     return lambda: next(asked) >= call
 
 
+Gradients = Callable[[Tensors, Sequence[tf.Tensor], tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]
+
+
 def to_the_mean(
     parts: Tensors, batch: Sequence[tf.Tensor], key: tf.Tensor
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Half the squared distance of the weight to the mean of the batch."""
     distance = parts["weight"] - tf.reduce_mean(batch[0], axis=0)
     return tf.reduce_sum(distance**2) / 2, {"weight": distance}
+
+
+class Reckoned(Trainable):
+    """A network of one weight, whose loss and gradients are a function of the test.
+
+    Its state counts the steps.
+    """
+
+    def __init__(self, gradients: Gradients) -> None:
+        super().__init__(START, {"steps": np.zeros((), np.int64)})
+        self.gradients = gradients
+
+    def loss_and_gradients(
+        self, values: Tensors, batch: Sequence[tf.Tensor], key: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Give what the function gives, and the state with one step more."""
+        return *self.gradients(values, batch, key), {"steps": values["steps"] + 1}
 
 
 def settings(**changes: Any) -> ClassifierSettings:
@@ -49,18 +70,16 @@ def settings(**changes: Any) -> ClassifierSettings:
 
 def run(
     folder: Path,
-    gradients: loop.Gradients = to_the_mean,
+    gradients: Gradients = to_the_mean,
     should_stop: Callable[[], bool] = never,
     data: np.ndarray = ROWS,
     **changes: Any,
 ) -> Trained:
     return train(
         "classifier",
-        gradients,
-        START,
+        Reckoned(gradients),
         (tf.constant(data),),
         settings=settings(**changes),
-        precision="float32",
         checkpoints=folder,
         should_stop=should_stop,
     )
@@ -80,7 +99,8 @@ def test_the_steps_are_those_of_adam(tmp_path: Path, schedule: str) -> None:
         corrected = np.sqrt(v / (1 - 0.999**step))
         weight = weight - rates[step - 1] * (m / (1 - 0.9**step)) / (corrected + 1e-8)
     np.testing.assert_allclose(trained.losses, losses, rtol=1e-4)
-    np.testing.assert_allclose(trained.parts["weight"], weight, rtol=1e-4)
+    np.testing.assert_allclose(trained.values["weight"], weight, rtol=1e-4)
+    assert trained.values["steps"] == 30
 
 
 def test_each_epoch_uses_each_image_once(tmp_path: Path) -> None:
@@ -121,7 +141,8 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
         run(tmp_path / "stopped", should_stop=stop_at(call))
     monkeypatch.undo()
     resumed = run(tmp_path / "stopped")
-    assert resumed.parts["weight"].tobytes() == whole.parts["weight"].tobytes()
+    assert resumed.values["weight"].tobytes() == whole.values["weight"].tobytes()
+    assert resumed.values["steps"] == whole.values["steps"] == 30
     assert resumed.curve(8) == whole.curve(8)
 
 
@@ -147,7 +168,7 @@ def test_a_kill_between_write_and_rename_loses_only_steps(
     assert (tmp_path / "killed" / "checkpoint.npz").exists() == (fatal > 1)
     monkeypatch.undo()
     resumed = run(tmp_path / "killed")
-    assert resumed.parts["weight"].tobytes() == whole.parts["weight"].tobytes()
+    assert resumed.values["weight"].tobytes() == whole.values["weight"].tobytes()
     assert resumed.curve(8) == whole.curve(8)
 
 
@@ -162,9 +183,9 @@ def test_a_resumed_training_does_not_begin_anew(tmp_path: Path, caplog: pytest.L
 
 def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
     """The same seed gives the same bits, another seed others."""
-    first = run(tmp_path / "1").parts["weight"].tobytes()
-    assert run(tmp_path / "2").parts["weight"].tobytes() == first
-    assert run(tmp_path / "3", seed=6).parts["weight"].tobytes() != first
+    first = run(tmp_path / "1").values["weight"].tobytes()
+    assert run(tmp_path / "2").values["weight"].tobytes() == first
+    assert run(tmp_path / "3", seed=6).values["weight"].tobytes() != first
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path: Path) -> None:
@@ -203,8 +224,8 @@ def test_progress_says_loss_rate_speed_and_time_left(
     """One line every display_steps and one at the end, with the mean loss since the line before."""
     with caplog.at_level(logging.INFO):
         trained = run(tmp_path, schedule="constant")
-    assert caplog.messages[0] == "classifier: 30 steps of 4 out of 10 images"
-    lines = [line for line in caplog.messages if "images/s" in line]
+    assert caplog.messages[0] == "classifier: 30 steps of 4 out of 10 rows"
+    lines = [line for line in caplog.messages if "rows/s" in line]
     means = [trained.losses[start : start + 8].mean(dtype=np.float64) for start in (0, 8, 16, 24)]
     for line, step, mean in zip(lines, (8, 16, 24, 30), means, strict=True):
         assert line.startswith(f"classifier: step {step} of 30, loss {mean:.5f}, learning rate 5.00e-02, ")

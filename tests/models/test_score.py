@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from tasks.models.score import VARIANCE_FLOOR, reconstruction_error, score
+from tasks.models.score import score
+from tasks.models.trainable import VARIANCE_FLOOR, reconstruction_error
 
 
 @pytest.fixture
@@ -71,3 +74,23 @@ def test_no_image_has_no_score(form: str) -> None:
     """N = 0 is a shape like any other."""
     none = np.zeros((0, 28, 28), np.float32)
     assert score(none, none, form).shape == (0,)
+
+
+@pytest.mark.parametrize("form", ["coarse", "normalised", "error"])
+def test_channels_are_smoothed_each_for_itself(form: Any) -> None:
+    """Three channels that are all the same score as one does."""
+    generator = np.random.default_rng(0)
+    rows, made = generator.random((2, 4, 9, 7, 1), dtype=np.float32)
+    alone = score(rows[..., 0], made[..., 0], form).numpy()
+    for channels in (1, 3):
+        many = score(np.repeat(rows, channels, -1), np.repeat(made, channels, -1), form)
+        np.testing.assert_allclose(many, alone, rtol=1e-5)
+
+
+def test_the_coarse_score_of_a_row_without_pixels_takes_a_mean_of_three() -> None:
+    """Values beside each other, with zeros at both ends."""
+    generator = np.random.default_rng(0)
+    rows, made = generator.random((2, 4, 12), dtype=np.float32)
+    smooth = np.stack([np.convolve(each, np.ones(3) / 3, "same") for each in rows - made])
+    expected = (smooth**2).mean(axis=1) / (rows.var(axis=1) + VARIANCE_FLOOR)
+    np.testing.assert_allclose(score(rows, made, "coarse"), expected, rtol=1e-4)

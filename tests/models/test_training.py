@@ -11,17 +11,20 @@ import numpy as np
 import pytest
 
 from settings.errors import Stopped
-from settings.hyperparameters import ClassifierSettings, ConceptSettings
+from settings.hyperparameters import ClassifierSettings, ConceptSettings, DataSettings
+from settings.model import Description, Network
+from tasks.making.network import make_network
+from tasks.models.building import build
+from tasks.models.builtin import CLASSIFIER, CONCEPT
 from tasks.models.checkpoints import read_arrays
-from tasks.models.classifier import train_classifier
-from tasks.models.concept import train_concept
-from tasks.models.fields import CLASSIFIER_KEY_FIELDS, CONCEPT_KEY_FIELDS
 from tasks.models.hardware import products
-from tasks.models.networks import classify, reconstruct
+from tasks.steps import used_by
 
 Labelled = tuple[np.ndarray, np.ndarray]
 Training = Callable[..., dict[str, bytes]]
 
+MNIST = Description(shape=(28, 28), classes=tuple("0123456789"))
+DATA = DataSettings(held_out=100)
 KINDS = sorted({"float32", products()})
 
 
@@ -30,22 +33,23 @@ def never() -> bool:
 
 
 @pytest.fixture(params=["classifier", "concept"])
-def training(request: pytest.FixtureRequest, labelled: Labelled, tmp_path: Path) -> Training:
+def training(request: pytest.FixtureRequest, dataset: Path, tmp_path: Path) -> Training:
     """Trains one of the two networks and gives the files that it wrote, by their names."""
     chosen = request.getfixturevalue(f"{request.param}_settings")
 
     def train(name: str, checkpoints: str = "", should_stop: Any = never, **options: Any) -> dict[str, bytes]:
         folder = tmp_path / name
         folder.mkdir()
-        common = {
-            "settings": chosen.model_copy(update=options),
-            "checkpoints": tmp_path / (checkpoints or f"{name}.checkpoints"),
-            "should_stop": should_stop,
-        }
-        if request.param == "classifier":
-            notes = train_classifier(folder, *labelled, **common)
-        else:
-            notes = train_concept(folder, labelled[0], **common)
+        notes = make_network(
+            folder,
+            {"classifier": CLASSIFIER, "concept": CONCEPT}[request.param],
+            chosen.model_copy(update=options),
+            dataset,
+            MNIST,
+            DATA,
+            checkpoints=tmp_path / (checkpoints or f"{name}.checkpoints"),
+            should_stop=should_stop,
+        )
         asked = options.get("precision", "auto")
         assert notes == {"precision": products() if asked == "auto" else asked}
         return {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -98,14 +102,18 @@ def test_the_hyperparameters_of_the_source_train(training: Training) -> None:
     assert losses[-1] < losses[0]
 
 
-def test_the_weights_are_the_exported_functions(labelled: Labelled, tmp_path: Path) -> None:
+def trained(network: Network, settings: Any, dataset: Path, folder: Path) -> dict[str, np.ndarray]:
+    """Train on the images of a dataset, and give the weights on disk."""
+    kept = folder / "kept"
+    make_network(folder, network, settings, dataset, MNIST, DATA, checkpoints=kept, should_stop=never)
+    return read_arrays(folder / "weights.npz")
+
+
+def test_the_weights_are_the_exported_functions(labelled: Labelled, dataset: Path, tmp_path: Path) -> None:
     """The classifier knows what it learned when the weights on disk are put into the exported function."""
     images, labels = labelled
     settings = ClassifierSettings(steps=60, batch_size=64, learning_rate=3e-3)
-    train_classifier(
-        tmp_path, images, labels, settings=settings, checkpoints=tmp_path / "kept", should_stop=never
-    )
-    weights = read_arrays(tmp_path / "weights.npz")
+    weights = trained(CLASSIFIER, settings, dataset, tmp_path)
     assert {name: values.shape for name, values in weights.items()} == {
         "kernel_1": (784, 256),
         "bias_1": (256,),
@@ -115,25 +123,30 @@ def test_the_weights_are_the_exported_functions(labelled: Labelled, tmp_path: Pa
         "bias_3": (10,),
     }
     assert {values.dtype for values in weights.values()} == {np.dtype(np.float32)}
-    answers = classify(weights, images.astype(np.float32) / 255).numpy().argmax(axis=1)
+    network = build(CLASSIFIER, settings, MNIST)
+    answers = network.forward(weights, images.astype(np.float32) / 255).numpy().argmax(axis=1)
     assert (answers == labels).mean() > 0.95
 
 
-def test_the_concept_restores_an_image_with_foreign_patches(labelled: Labelled, tmp_path: Path) -> None:
+def test_the_concept_restores_an_image_with_foreign_patches(
+    labelled: Labelled, dataset: Path, tmp_path: Path
+) -> None:
     """What it makes of a patched image is nearer to the image than what it was shown."""
     images = labelled[0]
     settings = ConceptSettings(steps=200, batch_size=64, learning_rate=3e-3, corruption=0.25)
-    train_concept(tmp_path, images, settings=settings, checkpoints=tmp_path / "kept", should_stop=never)
+    weights = trained(CONCEPT, settings, dataset, tmp_path)
     clean = images.astype(np.float32) / 255
     patched = clean.copy()
     patched[:, 7:14, 7:14] = np.roll(clean, 1, axis=0)[:, 7:14, 7:14]
-    made = reconstruct(read_arrays(tmp_path / "weights.npz"), patched).numpy()
+    made = build(CONCEPT, settings, MNIST).forward(weights, patched).numpy()
     assert ((made - clean) ** 2).mean() < 0.6 * ((patched - clean) ** 2).mean()
 
 
 def test_only_what_cannot_change_the_result_is_left_out_of_the_keys() -> None:
-    """Every setting is part of the key but the time between checkpoints and the form of the score."""
-    assert set(ClassifierSettings.model_fields) - set(CLASSIFIER_KEY_FIELDS) == {"checkpoint_seconds"}
-    assert set(ConceptSettings.model_fields) - set(CONCEPT_KEY_FIELDS) == {"checkpoint_seconds", "score"}
-    assert set(CLASSIFIER_KEY_FIELDS) <= set(ClassifierSettings.model_fields)
-    assert set(CONCEPT_KEY_FIELDS) <= set(ConceptSettings.model_fields)
+    """Every setting is part of the key but the time between checkpoints and, of the training, the score."""
+    for network, left_out in ((CLASSIFIER, set()), (CONCEPT, {"concept.score"})):
+        settings = network.settings()
+        every = {f"{network.name}.{name}" for name in network.settings.model_fields}
+        at_export = every - {f"{network.name}.checkpoint_seconds"}
+        assert set(used_by(network, settings, at_export=True)) == at_export
+        assert set(used_by(network, settings, at_export=False)) == at_export - left_out

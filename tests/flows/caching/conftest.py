@@ -1,10 +1,11 @@
 """Deliveries in a second: the real flow, engine, store, registry and keys, with stand-ins for the work.
 
 What a task decides to run is tested here, not what it computes, and some hundred deliveries would take hours
-with real trainings, servers and downloads. So these stand in: the fetching of a dataset, the two trainings,
-the export, the release's answers (in this process and through an endpoint), and the backend. They write small
-files that depend on all that they are given, so what follows them sees a change. The judging is the real one,
-but for the latencies, which differ from one measurement to the next as real ones do.
+with real trainings, servers and downloads. So these stand in: the fetching of a dataset, the building of a
+network and its training, the export, the release's answers (in this process and through an endpoint), and the
+backend. They write small files that depend on all that they are given, so what follows them sees a change.
+The judging is the real one, but for the latencies, which differ from one measurement to the next as real ones
+do.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from settings.model import Description, Model, Network, Training
 from tasks.channels.backend import Channel, Endpoint, Serving, unconditional
 from tasks.channels.client import Answer
 from tasks.judging.latency import Latency
 from tasks.release import contract
 from tasks.release.document import Wanted
+from tasks.release.promise import promised
 from tasks.store.artifacts import RECORD, file_digests
+from tasks.store.files import sha256_of
 
 BASE: dict[str, dict[str, Any]] = {
     "data": {
@@ -130,6 +134,39 @@ class Client:
 
 
 @dataclass
+class Built:
+    """Stand in for a network that is built: what it was given."""
+
+    given: list[Any]
+    precision: str = "float32"
+    variables: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def tensors(self, images: np.ndarray, labels: np.ndarray) -> list[str]:
+        """Give digests of the rows and the labels."""
+        return [hashlib.sha256(array.tobytes()).hexdigest() for array in (images, labels)]
+
+    def weights(self, values: str) -> dict[str, np.ndarray]:
+        """Give what was learnt."""
+        return {"learnt": np.array(values)}
+
+
+@dataclass
+class Learnt:
+    """Stand in for what a training gives."""
+
+    values: str
+
+    def curve(self, display_steps: int) -> str:
+        """Give no curve."""
+        return ""
+
+
+def build(network: Network, settings: Training, description: Description) -> Built:
+    """Stand in for the building of a network."""
+    return Built([network.name, settings.model_dump(), description.model_dump()])
+
+
+@dataclass
 class Work:
     """The stand-ins of the pure functions; `news` by step changes what a step makes of equal inputs."""
 
@@ -152,32 +189,35 @@ class Work:
             "images": {split: IMAGES[split] for split in splits},
         }
 
-    def train_classifier(self, folder: Path, images: np.ndarray, labels: np.ndarray, **how: Any) -> Any:
-        """Write what it is given."""
-        return self._train("classifier", folder, [images, labels], **how)
+    def train(self, name: str, network: Built, data: list[str], *, settings: Any, **how: Any) -> Learnt:
+        """Learn what is given."""
+        given = {"seen": data, "built": network.given, "settings": settings.model_dump()}
+        return Learnt(json.dumps(given | {"news": self.news.get(name)}))
 
-    def train_concept(self, folder: Path, images: np.ndarray, **how: Any) -> Any:
-        """Write what it is given."""
-        return self._train("concept", folder, [images], **how)
-
-    def _train(self, step: str, folder: Path, arrays: list[np.ndarray], *, settings: Any, **how: Any) -> Any:
-        seen = [hashlib.sha256(array.tobytes()).hexdigest() for array in arrays]
-        given = {"seen": seen, "settings": settings.model_dump(), "news": self.news.get(step)}
-        (folder / "weights.npz").write_text(json.dumps(given))
-        return {"precision": "float32"}
-
-    def export(self, folder: Path, *, facts: Any, held_out: np.ndarray, **given: Any) -> None:
+    def export(
+        self,
+        folder: Path,
+        model: Model,
+        description: Description,
+        *,
+        facts: Any,
+        networks: dict[str, Path],
+        settings: dict[str, Any],
+        held_out: np.ndarray,
+        **given: Any,
+    ) -> None:
         """Write a release that can be read and probed, with all that is given in its manifest."""
         (folder / "assets.extra").mkdir()
-        networks = {name: (given.pop(name) / "weights.npz").read_text() for name in ("classifier", "concept")}
+        weights = [sha256_of(made / "weights.npz") for made in networks.values()]
         given["held_out"] = hashlib.sha256(held_out.tobytes()).hexdigest()
-        (folder / contract.TFLITE).write_text(json.dumps([networks, given, self.news.get("release")]))
+        given["settings"] = {name: each.model_dump() for name, each in settings.items()}
+        (folder / contract.TFLITE).write_text(json.dumps([weights, given, self.news.get("release")]))
         imgs = (held_out[:16] / np.float32(255)).astype(np.float32)
         np.savez(folder / contract.GOLDEN, imgs=imgs, **answers(imgs))
         manifest = {
             **facts,
             "threshold": THRESHOLD,
-            "signatures": contract.describe(contract.SIGNATURES),
+            "signatures": contract.describe(promised(model, description)),
             "digests": file_digests(folder),
         }
         (folder / contract.MANIFEST).write_text(json.dumps(manifest))
@@ -281,15 +321,16 @@ def stand_in(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr("tasks.making.dataset.fetch", quick.work.fetch)
     monkeypatch.setattr("tasks.models.loading.load_tensorflow", lambda: None)
-    for module, name in (
-        ("models.classifier", "train_classifier"),
-        ("models.concept", "train_concept"),
-        ("release.export", "export"),
+    for module, name, work in (
+        ("models.building", "build", build),
+        ("models.loop", "train", quick.work.train),
+        ("release.export", "export", quick.work.export),
     ):
         # In place of the modules, which import TensorFlow.
         fake = ModuleType(f"tasks.{module}")
-        setattr(fake, name, getattr(quick.work, name))
+        setattr(fake, name, work)
         monkeypatch.setitem(sys.modules, fake.__name__, fake)
+    monkeypatch.setattr("tasks.models.hardware.configure_threads", lambda side_by_side: None)
     for module in ("tasks.making.scores", "tasks.channels.rollout"):
         monkeypatch.setattr(f"{module}.Client", quick.channels.client)
     monkeypatch.setattr("tasks.making.verdict.measure_latency", another_latency)

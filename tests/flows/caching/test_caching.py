@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from settings.delivery import HYPERPARAMETERS, Delivery
+from settings.delivery import Parameters
 from tasks.machine import this_machine
+from tasks.models.builtin import BUILT_IN
 from tasks.store.artifacts import RECORD
 from tasks.store.files import read_json
 
@@ -99,12 +100,14 @@ SETTINGS: dict[str, tuple[Any, set[str]]] = {
 
 def test_every_setting_is_in_the_table():
     """Who adds a setting states here what it makes run."""
-    assert SETTINGS.keys() == HYPERPARAMETERS.keys()
+    assert SETTINGS.keys() == Parameters(BUILT_IN).fields.keys()
 
 
 def test_every_value_of_the_table_is_a_change(base):
     """No line of the table has the value that is delivered before."""
-    before = Delivery.model_validate(base).model_dump(mode="json")
+    parameters = Parameters(BUILT_IN)
+    stages = {name: parameters.stages[name].model_validate(values) for name, values in base.items()}
+    before = parameters.delivery(stages).as_json()
     for name, (value, _) in SETTINGS.items():
         stage, _, field = name.partition(".")
         assert value != before[stage][field], name
@@ -165,7 +168,7 @@ def test_another_machine(quick, monkeypatch):
     monkeypatch.setattr(
         "tasks.making.scores.score_sets", lambda *of, **how: pytest.fail("it was scored anew")
     )
-    monkeypatch.setattr("tasks.steps.this_machine", lambda: "a slower processor, 1 core")
+    monkeypatch.setattr("tasks.question.this_machine", lambda: "a slower processor, 1 core")
     assert quick.deliver() == NOTHING
     assert quick.deliver(judging=limit) == JUDGED
     assert quick.deliver(judging=limit) == NOTHING
@@ -315,8 +318,7 @@ def test_parameters_of_tasks(quick, monkeypatch):
     """Retries, tags, time-outs and descriptions of tasks decide no result."""
     for place in (
         "tasks.fetch.fetch_dataset",
-        "flows.deliver.train_classifier",
-        "flows.deliver.train_concept",
+        "flows.deliver.train",
         "flows.deliver.export",
         "flows.deliver.judge",
     ):
@@ -343,18 +345,16 @@ def test_the_log_level(quick):
         logger.setLevel(level)
 
 
-def test_lost_records_of_the_engine(quick):
-    """What Prefect remembers of results is made from the store again: nothing runs for want of it."""
-    shutil.rmtree(quick.models / "records")
-    assert quick.deliver() == NOTHING
+def test_the_engine_keeps_no_records(quick):
+    """The store alone says what is at hand: no task leaves a result with Prefect."""
+    assert quick.deliver(concept={"steps": 7}) == CONCEIVED
+    assert not list(quick.models.joinpath("records").glob("*"))
 
 
-def test_records_of_the_engine_that_are_out_of_date(quick):
-    """An artifact that another machine made again, with its own records, is the one that is used here too."""
-    from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
-
+def test_an_artifact_that_was_made_again_elsewhere(quick):
+    """The one that lies in the store is the one that is used, whatever was there before."""
     shutil.rmtree(quick.artifact("classifier"))
     quick.work.news["classifier"] = "other bits"
-    with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: quick.root / "elsewhere"}):
-        assert quick.deliver() == CLASSIFIED
+    assert quick.deliver() == CLASSIFIED
+    quick.work.news.clear()
     assert quick.deliver() == NOTHING
