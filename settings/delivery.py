@@ -97,7 +97,7 @@ class Parameters:
             return type(serving).model_validate({**serving.model_dump(), "name": data.train})
         except ValidationError as error:
             raise WrongInput(
-                f"data.train is {data.train!r}, which cannot be the model's name too: give it one (serving.name)"
+                f"data.train is {data.train!r}, which cannot be the model's name too: set serving.name"
             ) from error
 
 

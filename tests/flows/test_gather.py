@@ -64,7 +64,7 @@ def gather(place: Path, prefect_api: str) -> Iterator[Callable[..., tuple[Gather
         timeline = Timeline()
         workplace = open_workplace(read_places(os.environ, Path.cwd()), "mnist")
         gathering = flow(name="gather", persist_result=False)(
-            lambda: fetch.gather(workplace, DataSettings(**data), timeline)
+            lambda: fetch.gather(workplace, DataSettings(**data), timeline, outliers=True)
         )
         gathered = gathering()
         return gathered, {entry.name for entry in timeline.entries if entry.how == "computed"}
