@@ -35,6 +35,7 @@ from settings.modules import find_model
 from settings.places import read_places
 from tasks.actor import actor
 from tasks.channels.rollout import bring_back
+from tasks.compatibility import check_contract
 from tasks.export import export
 from tasks.fetch import gather
 from tasks.judge import ask, judge, note_verdict
@@ -43,10 +44,12 @@ from tasks.judging.verdict import load_verdict
 from tasks.mend import mend_production
 from tasks.models.builtin import BUILT_IN
 from tasks.observer import await_running
+from tasks.own_sets import bring_sets
 from tasks.prepare import prepare
 from tasks.production import decision_against, look_at
 from tasks.promote import promote, refusal, standing
 from tasks.prune import prune_after
+from tasks.release.promise import promised
 from tasks.report import report
 from tasks.stage import stage
 from tasks.stopping import sheltered, should_stop, stop_in_order
@@ -91,6 +94,7 @@ def deliver_model(model: Model, delivery: Delivery, until: Until, force: bool, w
         stop_in_order(),
         run_lock(place.store.models_root, what="a delivery", should_stop=should_stop),
     ):
+        bring_sets(model, (delivery.data.train, *delivery.data.outliers), place.store.data_root)
         prepare(place, delivery, others)
         mend_production(place)
         seen = look_at(place)  # what an operator does to production from here on stands
@@ -99,6 +103,7 @@ def deliver_model(model: Model, delivery: Delivery, until: Until, force: bool, w
         with data_lock(place.store.data_root, should_stop=should_stop):
             gathered = gather(place, delivery.data, timeline, outliers=model.scorer is not None)
         delivery = replace(delivery, data=gathered.data)
+        check_contract(place, promised(model, gathered.description), gathered.description.classes)
         if model.source is not None:
             timeline.run(try_out, place, model, delivery, gathered)
         trained = timeline.run_each(

@@ -126,6 +126,22 @@ class Network:
 
 
 @dataclass(frozen=True)
+class SetFrom:
+    """Where a set that the model brings comes from: a path or an address, as `slipway data add` takes it.
+
+    A path is relative to the model's module. Or `arrays`, a function of the module, gives what an .npz file
+    would hold: x_train, y_train, x_test, y_test and, where the classes have names, class_names; the same each
+    time.
+    """
+
+    path: str = ""
+    sha256: str = ""  # of the file at an address
+    test_share: float | None = None
+    outliers: bool = False  # without classes
+    arrays: Callable[[], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
 class OwnGate:
     """A gate that the model adds to those of the judging: a figure, and between what it has to be.
 
@@ -162,15 +178,17 @@ class Model:
     """A model that can be delivered: its name, its networks, and its defaults of the stages.
 
     `defaults` are by dotted name (`data.train`), and below every other source of settings. `inputs` is what
-    the rows are called in requests. `signatures` are functions that the release answers by, beside its own:
-    each takes the networks, functions of rows by name, and the rows, and gives tensors of N rows by name.
-    Raises WrongInput where the parts do not fit.
+    the rows are called in requests. `sets` are datasets that the model brings, by the names that settings
+    give. `signatures` are functions that the release answers by, beside its own: each takes the networks,
+    functions of rows by name, and the rows, and gives tensors of N rows by name. Raises WrongInput where the
+    parts do not fit.
     """
 
     name: str
     networks: tuple[Network, ...]
     defaults: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = "rows"
+    sets: Mapping[str, SetFrom] = field(default_factory=dict)
     gates: tuple[OwnGate, ...] = ()
     signatures: Mapping[str, Callable[[Mapping[str, Callable[[Any], Any]], Any], dict[str, Any]]] = field(
         default_factory=dict

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from settings.errors import WrongInput
 from settings.places import read_places
-from tasks.datasets.errors import Unavailable, Unreachable
-from tasks.datasets.own import OwnSet, check_name, known, own_sets, times
+from tasks.datasets.own import OwnSet, known, own_sets, times
 from tasks.reporting.terminal import printable
 from tasks.stopping import should_stop
-from tasks.store.files import sha256_of
 from tasks.store.lock import data_lock
 
 
@@ -84,49 +80,24 @@ def build_parser() -> argparse.ArgumentParser:
 
 def add(options: argparse.Namespace, data_root: Path) -> int:
     """Read a set, and put it into its place."""
-    from tasks.datasets.adding import Options, clear, publish_set, read_set, workroom
+    from tasks.datasets.adding import Options
+    from tasks.own_sets import bring
 
-    check_name(options.name)
-    is_address = re.match(r"https?://", options.path, re.IGNORECASE) is not None
-    if is_address and not re.fullmatch(r"[0-9a-fA-F]{64}", options.sha256 or ""):
-        raise WrongInput(f"{options.path}: --sha256 has to say the SHA-256 of the file at an address")
-    if options.sha256 and not is_address:
-        raise WrongInput(f"--sha256 is of a file at an address, and {options.path} is none")
     how = Options(options.test_share, options.seed, options.outliers, options.unreadable, options.arrays)
     if options.outliers and options.test_share:
         raise WrongInput("--outliers takes all for one set, and --test-share parts it: give one of them")
-    work = workroom(data_root, options.name)
-    try:
-        given, source = Path(options.path).expanduser(), options.path
-        if is_address:
-            given = downloaded(options.path, work, options.sha256.lower())
-        added = read_set(options.name, given, work, options=how, source=source, should_stop=should_stop)
-        with data_lock(data_root, should_stop=should_stop):
-            changed = publish_set(added, data_root, replace=options.replace)
-    finally:
-        clear(work)
+    added, changed = bring(
+        options.name,
+        options.path,
+        data_root,
+        how,
+        sha256=options.sha256 or "",
+        replace=options.replace,
+    )
     tell(summary(added.described) if changed else f"{options.name} is there already, with this content")
     if changed:
         details(added.described)
     return 0
-
-
-def downloaded(url: str, work: Path, sha256: str) -> Path:
-    """Bring the file at an address into a folder; Unreachable where it cannot be had."""
-    import shutil
-
-    from tasks.datasets.download import download
-
-    folder = work / "download"
-    folder.mkdir()
-    path = folder / (Path(urlsplit(url).path).name or "file")
-    try:
-        download(url, path, most_bytes=shutil.disk_usage(work).free, should_stop=should_stop)
-    except Unavailable as error:
-        raise Unreachable(f"{url}: {error}") from error
-    if (is_it := sha256_of(path)) != sha256:
-        raise WrongInput(f"{url}: its SHA-256 is {is_it}, not {sha256}")
-    return path
 
 
 def show_all(options: argparse.Namespace, data_root: Path) -> int:

@@ -17,6 +17,7 @@ from settings.modules import find_model
 from settings.sources import Resolved, resolve
 from tasks.datasets.roles import check_roles
 from tasks.models.builtin import BUILT_IN
+from tasks.own_sets import bring_sets
 from tasks.steps import read_code
 from tasks.workplace import Workplace, open_workplace
 
@@ -28,6 +29,8 @@ def run(arguments: Sequence[str]) -> int:
     """Deliver; raises SlipwayError."""
     model = find_model(arguments, environ=os.environ, folder=Path.cwd(), default=BUILT_IN)
     resolved = resolve(arguments, Parameters(model), environ=os.environ, folder=Path.cwd())
+    wanted = (resolved.delivery.data.train, *resolved.delivery.data.outliers)
+    bring_sets(model, wanted, resolved.places.data_root)
     check_roles(resolved.delivery.data, resolved.origins, resolved.places.data_root)
     place = open_workplace(resolved.places, resolved.delivery.serving.name)  # a backend may not work here
     read_code(model)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from settings.errors import WrongInput
 from tasks.datasets.pixels import scale
 from tasks.datasets.selection import tested_rows, training_rows
 from tasks.judging.case import Case, References
@@ -39,8 +38,6 @@ def make_case(
     `dataset` is the folder of the question's dataset, `sets` come from `load_sets`, `latency` was measured on
     `machine`.
     """
-    if release.threshold is None:
-        raise WrongInput(f"{release.folder} has no score to judge")
     ask = load_saved_model(release.folder)
     data = question.data
     compared = {name: scale(sets[name]) for name in (TEST, question.primary) if name}  # float32 (N, ...)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from settings.errors import Stopped, Surroundings
 from tasks.datasets.pixels import scale
 from tasks.judging.scores import Outputs, Scores
+from tasks.release.contract import Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ IN_FLIGHT = 2  # one request is computed while the next one is packed and sent
 PROGRESS_SECONDS = 5.0
 
 Rows = NDArray[Any]
-Promised = Mapping[str, Mapping[str, Any]]
+Promised = Mapping[str, Tensor]
 """The outputs of `serving_default` as the manifest describes them, by name."""
 
 
@@ -115,7 +116,7 @@ def checked(answer: Answer, rows: int, version: int, promised: Promised) -> Outp
         )
     for name, tensor in promised.items():
         values = answer.outputs.get(name)
-        wanted = (rows, *tensor["shape"][1:])
+        wanted = (rows, *tensor.shape[1:])
         if values is None or values.shape != wanted:
             found = "no such output" if values is None else f"shape {values.shape}"
             raise Surroundings(

@@ -38,7 +38,7 @@ def make_scores(
         answered = score_sets(
             client,
             sets,
-            promised=Release(released).signatures[DEFAULT]["outputs"],
+            promised=Release(released).signatures[DEFAULT].outputs,
             version=version,
             request_rows=question.judging.request_images,
             should_stop=should_stop,

@@ -46,7 +46,7 @@ def make_verdict(
         latency = measure_latency(
             client,
             sets[TEST],
-            promised=described.signatures[DEFAULT]["outputs"],
+            promised=described.signatures[DEFAULT].outputs,
             version=question.version,
             should_stop=should_stop,
         )

@@ -36,8 +36,8 @@ class LiteRTModel:
 
     def run(self, signature: str, rows: Rows) -> Outputs:
         """Give the outputs of a signature by name, N rows each."""
-        if not len(imgs):  # LiteRT's convolutions take no batch of none
-            one = self.run(signature, np.zeros((1, *imgs.shape[1:]), np.float32))
+        if not len(rows):  # LiteRT's convolutions take no batch of none
+            one = self.run(signature, np.zeros((1, *rows.shape[1:]), np.float32))
             return {name: values[:0] for name, values in one.items()}
         try:
             lane = self._free.pop()
