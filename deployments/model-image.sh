@@ -3,9 +3,10 @@
 #
 #     deployments/model-image.sh MODEL IMAGES TAG [NAME]
 #
-# MODEL is a file, as my_model.py, with the other .py files of its folder; or a module of a package in this folder, as
-# my_package.model, with the whole package. REQUIREMENTS names a file with what it needs beside Slipway. The image is
-# IMAGES/flow-NAME:TAG by the model's name, which is asked of the module; a NAME that is given has to be that.
+# MODEL is a file, as my_model.py, with the other .py files of its folder, or with all that the folder holds where
+# WHOLE_FOLDER is set; or a module of a package in this folder, as my_package.model, with the whole package.
+# REQUIREMENTS names a file with what it needs beside Slipway. The image is IMAGES/flow-NAME:TAG by the model's name,
+# which is asked of the module; a NAME that is given has to be that.
 set -euo pipefail
 
 model=$1 images=$2 tag=$3 name=${4:-}
@@ -19,23 +20,33 @@ fail() {
     exit 2
 }
 
+copy() {
+    tar --create --directory "$1" --exclude __pycache__ --exclude '*/.*' . | tar --extract --directory "$2"
+}
+
 mkdir "$context/module"
 case $model in
     *.py)
         [ -f "$model" ] || fail "MODEL=$model: there is no such file"
-        cp "$(dirname "$model")"/*.py "$context/module"
+        if [ -n "${WHOLE_FOLDER:-}" ]; then
+            copy "$(dirname "$model")" "$context/module"
+        else
+            cp "$(dirname "$model")"/*.py "$context/module"
+        fi
         inside=/model/$(basename "$model") ;;
     */*) fail "MODEL=$model: a file ends in .py, and a module of a package is named with dots" ;;
     *)
         package=${model%%.*}
         [ -d "$package" ] || fail "MODEL=$model: there is no package $package in $PWD; a file is named with its .py"
         mkdir "$context/module/$package"
-        tar --create --directory "$package" --exclude __pycache__ --exclude '.?*' . |
-            tar --extract --directory "$context/module/$package"
+        copy "$package" "$context/module/$package"
         inside=$model ;;
 esac
 touch "$context/requirements.txt"
-[ -z "$requirements" ] || cp "$requirements" "$context/requirements.txt"
+if [ -n "$requirements" ]; then
+    [ -f "$requirements" ] || fail "MODEL_REQUIREMENTS=$requirements: there is no such file"
+    cp "$requirements" "$context/requirements.txt"
+fi
 # Runs are those of another user.
 chmod --recursive a+rX "$context"
 

@@ -10,6 +10,7 @@ COMPONENTS ?=
 # known since its image was built; NAME says it where there is no module. (WSL has a NAME in the environment.)
 MODEL ?=
 MODEL_REQUIREMENTS ?=
+MODEL_FOLDER ?=
 GIVEN_NAME := $(if $(filter command,$(origin NAME)),$(NAME))
 name_file = build/models/$(subst /,_,$(MODEL))
 ifndef GIVEN_NAME
@@ -49,10 +50,11 @@ image: $(SECRETS) ## build the images of the flows and of the model server, and 
 	done
 	$(if $(MODEL),@$(MAKE) --no-print-directory model-image)
 
-# The module and what it needs (MODEL_REQUIREMENTS=requirements.txt), on top of the image of the flows.
+# The module and what it needs, on top of the image of the flows: with the .py files beside it or, with MODEL_FOLDER=1,
+# all that is beside it, and the packages of MODEL_REQUIREMENTS=requirements.txt.
 model-image:
 	@mkdir -p build/models
-	REQUIREMENTS=$(MODEL_REQUIREMENTS) deployments/model-image.sh $(MODEL) $(IMAGES) $(TAG) $(GIVEN_NAME) > $(name_file).new
+	REQUIREMENTS=$(MODEL_REQUIREMENTS) WHOLE_FOLDER=$(MODEL_FOLDER) deployments/model-image.sh $(MODEL) $(IMAGES) $(TAG) $(GIVEN_NAME) > $(name_file).new
 	@mv $(name_file).new $(name_file)
 	$(if $(PUSH),docker push $(IMAGES)/flow-$$(cat $(name_file)):$(TAG))
 
