@@ -32,6 +32,7 @@ POOLS = {"slipway": "kubernetes", "compose": "compose"}
 
 In a cluster, which is there for several models, those of any model but the built-in one have its name.
 """
+NAME = "MODEL_NAME"  # of the model that is served, where that is known beforehand
 AUTOMATIONS = {
     "slipway": ["automations.json"],
     "compose": ["automations.json", "automations-compose.json"],
@@ -70,6 +71,8 @@ def run(arguments: Sequence[str]) -> int:
     if options.print_name:
         print(name)
         return 0
+    if (served := os.environ.get(NAME, name)) != name:
+        raise WrongInput(f"{NAME} is {served}, and the model here is {name}: name the image of its module")
     jobs = options.pool == "slipway"
     if jobs and not options.image:
         raise WrongInput("no image is named: give --image")
@@ -136,7 +139,7 @@ def described(pool: str, name: str, image: str | None = None) -> list[dict[str, 
         if one["entrypoint"] == "flows.rollback.rollback":
             if name != BUILT_IN.name:
                 one["parameters"] = {"serving": {"name": name}}
-                variables["env"] = {"MODEL_NAME": name}
+                variables["env"] = {NAME: name}
         else:
             variables |= {"image": image} if image else {}
             if called != usual and one["entrypoint"] == "flows.deliver.deliver":
