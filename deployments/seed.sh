@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Copies what a delivery on this machine has downloaded of the datasets to the volume `data` of the cluster, or of
-# docker compose, for a place that reaches none of their sources. Published files that stand in FOLDER/NAME/ are
+# Copies what a delivery on this machine has downloaded of the datasets, and the sets that were added here by `slipway
+# data add`, to the volume `data` of the cluster, or of docker compose. Published files that stand in FOLDER/NAME/ are
 # copied too.
 #
 #     deployments/seed.sh [FOLDER]
@@ -15,14 +15,19 @@ kubectl=${KUBECTL:-kubectl}
 compose=${COMPOSE:-}
 
 [ -d "$folder" ] || { echo "seed: $folder is not a folder" >&2; exit 2; }
-# Decoded sets stay: the delivery makes its own, with its own keys.
-files=$(cd "$folder" && find . -mindepth 2 -maxdepth 3 -type f \( -path './*/downloads/*' -o ! -path './*/*/*' \) \
-    ! -name '.*' ! -name 'unreachable-*')
-[ -n "$files" ] || { echo "seed: $folder holds no downloaded files: deliver there once, or put them into it" >&2; exit 2; }
+# Decoded sets stay: the delivery makes its own, with its own keys. A set is there once its set.json is, which comes
+# last.
+files=$(cd "$folder" && find . -mindepth 2 -maxdepth 3 -type f \
+    \( -path './*/downloads/*' -o -path './*/content-*/*' -o ! -path './*/*/*' \) \
+    ! -name '.*' ! -name 'unreachable-*' | awk '{ print (/\/set\.json$/ ? 1 : 0) " " $0 }' | sort | cut -d ' ' -f 2-)
+[ -n "$files" ] || { echo "seed: $folder holds no downloaded files and no sets: deliver there once, or put them into it" >&2; exit 2; }
+pack() {
+    printf '%s\n' "$files" | tar --create --directory "$folder" --verbatim-files-from --files-from /dev/stdin
+}
 extract=(tar --extract --no-same-owner --no-same-permissions --directory /data)
 
 if [ -n "$compose" ]; then
-    tar --create --directory "$folder" $files | $compose exec -T worker "${extract[@]}"
+    pack | $compose exec -T worker "${extract[@]}"
 else
     # A name of its own: one that was interrupted may still be there.
     name=seed-$(date +%s)
@@ -40,7 +45,6 @@ else
     "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}}
 JSON
     )
-    tar --create --directory "$folder" $files |
-        $kubectl -n "$namespace" run "$name" --image "$image" --restart Never --rm --stdin --quiet --pod-running-timeout 5m --overrides "$pod"
+    pack | $kubectl -n "$namespace" run "$name" --image "$image" --restart Never --rm --stdin --quiet --pod-running-timeout 5m --overrides "$pod"
 fi
 printf 'copied to the volume data:\n%s\n' "$files"

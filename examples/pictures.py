@@ -1,4 +1,6 @@
-"""Colour pictures in folders by two convolutional networks: python flows/deliver.py --model examples/pictures.py
+"""Colour pictures in folders by two convolutional networks.
+
+python flows/deliver.py --model examples/pictures.py
 
 `python examples/draw_pictures.py FOLDER` draws some where there are none. They are brought by
 `slipway data add pictures FOLDER` and `slipway data add strangers FOLDER/outliers --outliers`.

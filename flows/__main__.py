@@ -29,6 +29,7 @@ COMMANDS = {
     "status": "say what the channels serve",
     "history": "say what happened to the versions",
     "start": "let this machine serve again what it is meant to",
+    "new": "write a module to begin a model of one's own with",
     "data": "add, list, show and remove sets of your own",
     "prune": "remove old versions, and what the store holds for them",
     "stop": "stop the servers of this machine",

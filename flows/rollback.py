@@ -30,6 +30,7 @@ from tasks.rollback import go_back
 from tasks.stopping import stop_in_order
 from tasks.workplace import open_workplace
 
+NAME = "MODEL_NAME"  # of the model whose deployment this is
 JUDGING, SERVING = JudgingSettings(), ServingSettings()
 
 
@@ -44,10 +45,12 @@ def rollback(
 ) -> Promotion:
     """Put version `to` into production (0: the one that was there before), and probe it there.
 
-    At once, also while a delivery runs. `why` is for the history; of `judging`, the probe takes the
-    tolerance.
+    Where `serving` has no name, it is a version of the model that the deployment is for. At once, also while
+    a delivery runs. `why` is for the history; of `judging`, the probe takes the tolerance.
     """
     set_up_logs()
     with stop_in_order():
-        place = open_workplace(read_places(os.environ, Path.cwd()), serving.name, actor())
+        named = "name" in serving.model_fields_set
+        name = serving.name if named else os.environ.get(NAME) or serving.name
+        place = open_workplace(read_places(os.environ, Path.cwd()), name, actor())
         return go_back(place, to, why, judging, serving)

@@ -80,12 +80,25 @@ class Parameters:
     def delivery(self, stages: Mapping[str, Any] | None = None) -> Delivery:
         """Give a delivery with these stages, and the defaults of all others."""
         given = {name: model() for name, model in self.stages.items()} | dict(stages or {})
+        given["serving"] = self._named(given["data"], given["serving"])
         return Delivery(
             data=given["data"],
             networks={network.name: given[network.name] for network in self.model.networks},
             judging=given["judging"],
             serving=given["serving"],
         )
+
+    def _named(self, data: DataSettings, serving: ServingSettings) -> ServingSettings:
+        """Give the name of the dataset to the built-in model where it is trained on another than its own."""
+        own = self.stages["data"].model_fields["train"].default
+        if self.model.source is not None or "name" in serving.model_fields_set or data.train == own:
+            return serving
+        try:
+            return type(serving).model_validate({**serving.model_dump(), "name": data.train})
+        except ValidationError as error:
+            raise WrongInput(
+                f"data.train is {data.train!r}, which cannot be the model's name too: set serving.name"
+            ) from error
 
 
 def with_defaults(stage: type[S], values: Mapping[str, Any], what: str) -> type[S]:

@@ -38,7 +38,7 @@ def check_contract(
     told = "classes" in release.manifest
     found = list(differences(served, signatures[SIGNATURE]))
     if told and not found and names_of(classes) != present:
-        found.append(f"its classes are {_names(present)}, not {_names(names_of(classes))}")
+        found.append(f"its classes are {_names(present)}, those to come {_names(names_of(classes))}")
     if found:
         raise WrongInput(
             f"version {version} of {name}, which is in production, has another contract: {'; '.join(found)}; "
@@ -56,12 +56,12 @@ def differences(served: Signature, coming: Signature) -> Iterator[str]:
         for name in sorted(present.keys() | new.keys()):
             before, after = _described(present.get(name)), _described(new.get(name))
             if before != after:
-                yield f"its {kind} {name} is {before}, not {after}"
+                yield f"its {kind} {name} is {before}, that to come {after}"
 
 
 def _described(tensor: Tensor | None) -> str:
     if tensor is None:
-        return "not there"
+        return "missing"
     return f"{tensor.dtype} ({', '.join(('N', *map(str, tensor.row)))})"
 
 

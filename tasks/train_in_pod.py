@@ -1,8 +1,9 @@
-"""A training in a pod of its own: a run of the deployment train/kubernetes, which leaves it in the store."""
+"""A training in a pod of its own: a run of its model's deployment of trainings, which leaves it in the store."""
 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from tasks.workplace import Workplace
 
 logger = logging.getLogger(__name__)
 
+VARIABLE = "TRAIN_DEPLOYMENT"  # the deployment of the delivery sets it: that of its own model
 DEPLOYMENT = "train/kubernetes"
 POLL_SECONDS = 2.0
 REVIVAL_SECONDS = 30.0  # within which an automation starts a crashed run again
@@ -49,19 +51,24 @@ def train_in_pod(
     made = place.store.find(network, key)
     if made is None and state.is_completed():
         raise Surroundings(
-            f"the training of the {network} ended well, and its result is not here: the pods of {DEPLOYMENT} "
-            "have to have the image and the claims of this one (see the deployment's job variables)"
+            f"the training of the {network} ended well, and its result is not here: the pods of "
+            f"{deployment()} have to have the image and the claims of this one (see the deployment's job variables)"
         )
     if made is None:
         raise Surroundings(f"the training of the {network} ended as {state.name}: {state.message}")
     return made
 
 
+def deployment() -> str:
+    """Give the name of the deployment whose runs train."""
+    return os.environ.get(VARIABLE) or DEPLOYMENT
+
+
 def start(network: str, parameters: dict[str, Any], idempotency_key: str) -> FlowRun:
     """Start a run of the training; give the one that was started with this key before, if any."""
     try:
         run = run_deployment(
-            DEPLOYMENT,
+            deployment(),
             parameters=parameters,
             timeout=0,
             flow_run_name=f"train-{network}",
@@ -69,7 +76,7 @@ def start(network: str, parameters: dict[str, Any], idempotency_key: str) -> Flo
         )
     except ObjectNotFound as error:
         raise Surroundings(
-            f"RUNNER=kubernetes needs the deployment {DEPLOYMENT}, which the Prefect server does not have: "
+            f"RUNNER=kubernetes needs the deployment {deployment()}, which the Prefect server does not have: "
             "register it (make deployments), or set RUNNER=local"
         ) from error
     assert isinstance(run, FlowRun)  # noqa: S101 - it is a coroutine only where an event loop runs

@@ -93,6 +93,7 @@ RUN: dict[str, Where] = {
     "make seed": Where("tests/kubernetes/conftest.py", 'make("seed"'),
     "python flows/deliver.py": Where("tests/flows/test_main_job.py", '"deliver.py"'),
     "python flows/rollback.py": Where(TARGETS, "rollback.py"),
+    "slipway data add": Where("tests/flows/test_data.py", '"data", "add"'),
     "slipway prune": Where("tests/test_prune.py", '"prune", "--keep"'),
     "python tests/benchmarks/": Where("tests/flows/test_benchmarks.py", '"benchmarks"'),
     "prefect server start": Where("tests/flows/conftest.py", '"server", "start"'),

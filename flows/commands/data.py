@@ -9,18 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from settings.errors import WrongInput
-from settings.places import read_places
+from settings.places import Places, read_places
 from tasks.datasets.own import OwnSet, known, own_sets, times
 from tasks.reporting.terminal import printable
 from tasks.stopping import should_stop
-from tasks.store.lock import data_lock
+from tasks.store.lock import data_lock, run_lock
 
 
 def run(arguments: Sequence[str]) -> int:
     """Do what the first word says; raises SlipwayError."""
     options = build_parser().parse_args(arguments)
-    data_root = read_places(os.environ, Path.cwd()).data_root
-    return int(options.do(options, data_root))
+    return int(options.do(options, read_places(os.environ, Path.cwd())))
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -78,7 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add(options: argparse.Namespace, data_root: Path) -> int:
+def add(options: argparse.Namespace, places: Places) -> int:
     """Read a set, and put it into its place."""
     from tasks.datasets.adding import Options
     from tasks.own_sets import bring
@@ -89,7 +88,7 @@ def add(options: argparse.Namespace, data_root: Path) -> int:
     added, changed = bring(
         options.name,
         options.path,
-        data_root,
+        places.data_root,
         how,
         sha256=options.sha256 or "",
         replace=options.replace,
@@ -100,25 +99,25 @@ def add(options: argparse.Namespace, data_root: Path) -> int:
     return 0
 
 
-def show_all(options: argparse.Namespace, data_root: Path) -> int:
+def show_all(options: argparse.Namespace, places: Places) -> int:
     """Print a line for each set."""
-    sets = list(own_sets(data_root))
+    sets = list(own_sets(places.data_root))
     for each in sets:
         tell(summary(each))
     if not sets:
-        tell(f"there is no set of your own below {data_root}; slipway data add brings one there")
+        tell(f"there is no set of your own below {places.data_root}; slipway data add brings one there")
     return 0
 
 
-def show(options: argparse.Namespace, data_root: Path) -> int:
+def show(options: argparse.Namespace, places: Places) -> int:
     """Print all that is known of a set."""
-    described = known(data_root, options.name)
+    described = known(places.data_root, options.name)
     tell(summary(described))
     tell(f"  digest     {described.digest}")
     tell(f"  added      {described.added_at} from {described.source}")
     if described.parted:
         part, seed = described.parted["test_share"], described.parted["seed"]
-        tell(f"  parted     --test-share {part:g} --seed {seed:g}")
+        tell(f"  parted     --test-share {part:g} --seed {seed}")
     for label in described.classes:
         counts = ", ".join(f"{described.counts[split][label]:,} {split}" for split in described.rows)
         tell(f"  class      {label}: {counts}")
@@ -126,13 +125,16 @@ def show(options: argparse.Namespace, data_root: Path) -> int:
     return 0
 
 
-def remove(options: argparse.Namespace, data_root: Path) -> int:
-    """Remove a set."""
+def remove(options: argparse.Namespace, places: Places) -> int:
+    """Remove a set; Surroundings at once where a run is at work, which may read it."""
     from tasks.datasets.adding import remove_set
 
-    known(data_root, options.name)
-    with data_lock(data_root, should_stop=should_stop):
-        remove_set(data_root, options.name)
+    known(places.data_root, options.name)
+    with (
+        run_lock(places.models_root, what=f"the removal of {options.name}", wait_seconds=0.0),
+        data_lock(places.data_root, should_stop=should_stop),
+    ):
+        remove_set(places.data_root, options.name)
     tell(f"{options.name} is removed")
     return 0
 

@@ -1,25 +1,38 @@
-"""`slipway register`: the work pool, the deployments and the automations, in a Prefect server."""
+"""`slipway register`: the work pool, the deployments of a model and the automations, in a Prefect server.
+
+The parameters of a delivery are those of its model, so this runs where the model's module is.
+"""
 
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import yaml
+
 from flows.commands.engine import API_URL, check_server
+from settings.delivery import Parameters
 from settings.errors import Surroundings, WrongInput
+from settings.modules import VARIABLE, find_model, wanted_module
+from tasks.models.builtin import BUILT_IN
 
 DEPLOYMENTS = Path(__file__).resolve().parents[2] / "deployments"
 POOLS = {"slipway": "kubernetes", "compose": "compose"}
-"""The work pools, each with the name of its deployments."""
+"""The work pools, each with the name of its deployments in prefect.yaml.
+
+In a cluster, which is there for several models, those of any model but the built-in one have its name.
+"""
+NAME = "MODEL_NAME"  # of the model that is served, where that is known beforehand
 AUTOMATIONS = {
     "slipway": ["automations.json"],
     "compose": ["automations.json", "automations-compose.json"],
@@ -32,7 +45,8 @@ def run(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="slipway register",
         description="Register the work pool, the deployments and the automations in the Prefect server that "
-        f"{API_URL} names. Defaults of parameters are those of the code.",
+        f"{API_URL} names. Parameters and their defaults are those of the model that {VARIABLE} names, else "
+        f"of {BUILT_IN.name}.",
     )
     parser.add_argument(
         "--pool",
@@ -43,9 +57,22 @@ def run(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--image", help="of the Jobs: the image of the flows")
     parser.add_argument(
+        "--model-image", help="of the model's Jobs: one that has its module (default: --image)"
+    )
+    parser.add_argument(
         "--namespace", default=os.environ.get("NAMESPACE", ""), help="of the Jobs (default: NAMESPACE)"
     )
+    parser.add_argument(
+        "--print-name", action="store_true", help="print the name of the model, and register nothing"
+    )
     options = parser.parse_args(arguments)
+    model = find_model((), environ=os.environ, folder=Path.cwd(), default=BUILT_IN)
+    name = str(Parameters(model).delivery().serving.name)
+    if options.print_name:
+        print(name)
+        return 0
+    if (served := os.environ.get(NAME, name)) != name:
+        raise WrongInput(f"{NAME} is {served}, and the model here is {name}: name the image of its module")
     jobs = options.pool == "slipway"
     if jobs and not options.image:
         raise WrongInput("no image is named: give --image")
@@ -61,7 +88,7 @@ def run(arguments: Sequence[str]) -> int:
     else:
         register_pool(options.pool, "process", "Deliveries, each a process.", process_template())
         print(f"work pool   {options.pool}")
-    for deployment in register_deployments(POOLS[options.pool]):
+    for deployment in register_deployments(described(options.pool, name, options.model_image)):
         print(f"deployment  {deployment}")
     for automation in register_automations(options.pool):
         print(f"automation  {automation}")
@@ -94,19 +121,49 @@ def register_pool(name: str, kind: str, description: str, template: dict[str, An
         client.create_work_pool(pool, overwrite=True)
 
 
-def register_deployments(name: str) -> list[str]:
-    """Register those of prefect.yaml with this name, as Prefect's own command does; give the full names.
+def described(pool: str, name: str, image: str | None = None) -> list[dict[str, Any]]:
+    """Give the deployments of prefect.yaml for a work pool, as those of the model `name`.
+
+    `image` is that of the model's runs, where it is not the pool's. The way back needs no module, and keeps
+    the pool's image.
+    """
+    usual = POOLS[pool]
+    file: dict[str, Any] = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())
+    found = [copy.deepcopy(one) for one in file["deployments"] if one["name"] == usual]
+    called = name if pool == "slipway" and name != BUILT_IN.name else usual
+    if called != usual and called in POOLS.values():
+        raise WrongInput(f"no model in a cluster can be called {name}: that is a name of {BUILT_IN.name}'s")
+    for one in found:
+        one["name"] = called
+        variables: dict[str, Any] = {}
+        if one["entrypoint"] == "flows.rollback.rollback":
+            if name != BUILT_IN.name:
+                one["parameters"] = {"serving": {"name": name}}
+                variables["env"] = {NAME: name}
+        else:
+            variables |= {"image": image} if image else {}
+            if called != usual and one["entrypoint"] == "flows.deliver.deliver":
+                variables["train_deployment"] = f"train/{called}"
+        if pool == "slipway" and variables:
+            one["work_pool"].setdefault("job_variables", {}).update(variables)
+    return found
+
+
+def register_deployments(wanted: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Register deployments, as Prefect's own command does; give the full names.
 
     A schedule that somebody has turned on stays on.
     """
     running = active_schedules()
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--name", name, "--prefect-file"]
+    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file"]
     # In an empty folder: the command takes the working directory for the project.
     with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "prefect.yaml"
+        file.write_text(yaml.safe_dump({"name": "slipway", "deployments": [dict(one) for one in wanted]}))
         done = subprocess.run(
-            [*command, str(DEPLOYMENTS / "prefect.yaml")],
+            [*command, str(file)],
             cwd=folder,
-            env={"SLIPWAY_REVISION": "unknown", **os.environ, "COLUMNS": "200"},
+            env={"SLIPWAY_REVISION": "unknown", **os.environ, **module_variables(), "COLUMNS": "200"},
             capture_output=True,
             text=True,
             check=False,
@@ -115,6 +172,18 @@ def register_deployments(name: str) -> list[str]:
         raise Surroundings(f"the deployments are not registered:\n{done.stdout}{done.stderr}")
     turn_on(running)
     return re.findall(r"Deployment '(\S+)' successfully created", done.stdout)
+
+
+def module_variables() -> dict[str, str]:
+    """Give the variables by which a process in another folder finds the module of the model."""
+    folder = Path.cwd()
+    wanted = wanted_module((), os.environ, folder)
+    if wanted is None:
+        return {}
+    if (module := str(wanted.value)).endswith(".py"):
+        return {VARIABLE: str(folder / Path(module).expanduser())}
+    path = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {VARIABLE: module, "PYTHONPATH": os.pathsep.join(path)}
 
 
 def active_schedules() -> set[tuple[UUID, str | None]]:

@@ -55,9 +55,9 @@ def say(operation: Operation, name: str, *, alone: bool) -> bool | None:
 def reason(backend: Backend, channel: Channel) -> str:
     """Say what a channel that serves nothing was stopped with, and who is in its place."""
     kept = backend.kept(channel)
-    told = [f"version {kept.version} was stopped (slipway start)"] if kept is not None else []
+    messages = [f"version {kept.version} was stopped (slipway start)"] if kept is not None else []
     try:
         backend.check(channel)
     except SlipwayError as error:
-        told.append(str(error))
-    return f": {'; '.join(told)}" if told else ""
+        messages.append(str(error))
+    return f": {'; '.join(messages)}" if messages else ""

@@ -1,7 +1,7 @@
 """Channels whose servers somebody else keeps running, as docker compose does: one at the URL of each channel.
 
 A server watches its channel's document as a file, in a folder that it shares with this process. So a rollout
-is a new document, and the wait until the server has obeyed it; nothing is started or ended here.
+is a new document, and the wait until the server has reconciled with it; nothing is started or ended here.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from tasks.store.token import read_token
 
 logger = logging.getLogger(__name__)
 
-NOTHING = Wanted(version=0)  # a server that obeys it stays up, and serves nothing
+NOTHING = Wanted(version=0)  # a server with it stays up, and serves nothing
 URL_VARIABLES = {"stage": "STAGE_URL", "production": "PRODUCTION_URL"}
-SETTLE_SECONDS = 15.0  # from a document to a server that has obeyed it
+SETTLE_SECONDS = 15.0  # from a document to a server that has reconciled with it
 POLL_SECONDS = 0.05
 
 
@@ -123,7 +123,7 @@ class ExternalBackend:
         return None
 
     def check(self, channel: Channel) -> None:
-        """Raise Surroundings unless the channel's server answers and has obeyed the document that is here.
+        """Raise Surroundings unless the channel's server answers and has reconciled with the document here.
 
         WrongInput says that it does not let the token in.
         """
@@ -167,7 +167,7 @@ class ExternalBackend:
     def _wait(
         self, channel: Channel, wanted: Wanted, own: str, deadline: float, should_stop: Callable[[], bool]
     ) -> None:
-        """Wait until the channel's server has obeyed the document whose revision is `own`."""
+        """Wait until the channel's server has reconciled with the document whose revision is `own`."""
         what = f"version {wanted.version}" if wanted.version else "nothing"
         refusals = Refusals()
         while True:
@@ -189,7 +189,7 @@ class ExternalBackend:
             time.sleep(POLL_SECONDS)
 
     def _undo(self, channel: Channel, own: str, before: Wanted) -> None:
-        """Let the channel serve what it served before, and wait for it; what goes wrong then is only told.
+        """Let the channel serve what it served before, and wait for it; what goes wrong then is only logged.
 
         Only where the document is still of the revision `own`: who replaced it has decided otherwise.
         """

@@ -32,7 +32,7 @@ class Refusals:
 
 
 def has_reconciled(health: Mapping[str, Any], revision: str) -> bool:
-    """Tell whether a server is done with that revision of its document: obeys it, or has refused it."""
+    """Tell whether a server is done with that revision of its document: serves it, or has refused it."""
     return bool(health["settled"] and health["revision"] == revision)
 
 
@@ -41,10 +41,10 @@ def roots_of(channel: Channel, releases: Path, candidates: Path) -> list[Path]:
     return [releases, candidates] if channel == "stage" else [releases]
 
 
-def shortcoming(health: Mapping[str, Any], wanted: Wanted | None, homes: Sequence[Path]) -> str:
+def shortcoming(health: Mapping[str, Any], wanted: Wanted | None, roots: Sequence[Path]) -> str:
     """Say why a server with this `health` does not serve what is wanted; empty where it does.
 
-    `wanted` is None when the document cannot be read, `homes` are the folders that hold the versions.
+    `wanted` is None when the document cannot be read, `roots` are the folders that hold the versions.
     """
     version, runtime = int(health["version"]), str(health["runtime"])
     if health["error"]:
@@ -53,15 +53,15 @@ def shortcoming(health: Mapping[str, Any], wanted: Wanted | None, homes: Sequenc
         return "its document cannot be read"
     if (version, runtime) != (wanted.version, wanted.runtime):
         return f"it serves version {version} by {runtime or 'nothing'}"
-    return difference(homes, version, str(health["digest"])) if version else ""
+    return difference(roots, version, str(health["digest"])) if version else ""
 
 
-def difference(homes: Sequence[Path], version: int, digest: str) -> str:
-    """Say how the release in the first home that has the version differs from that of the digest.
+def difference(roots: Sequence[Path], version: int, digest: str) -> str:
+    """Say how the release in the first root that has the version differs from that of the digest.
 
     Empty where it is that one. A version may have been removed by hand, and made anew under its number.
     """
-    folder = next((home / str(version) for home in homes if (home / str(version)).is_dir()), None)
+    folder = next((root / str(version) for root in roots if (root / str(version)).is_dir()), None)
     if folder is None:
         return f"version {version}, which it serves, is not on the disk"
     try:

@@ -26,8 +26,8 @@ TOLD = {"document", "start", "settled", "version", "runtime", "digest", "error"}
 class Found:
     """What is on a port; `health` is what the channel's server says of itself, `who` describes another one.
 
-    `ours` obeys the channel's document and answers; `stuck` is ours and does not answer. `theirs` obeys it
-    and answers too, but is another user's, who is named by `who`.
+    `ours` reconciles with the channel's document and answers; `stuck` is ours and does not answer.
+    `theirs` answers too, but is another user's, who is named by `who`.
     """
 
     kind: Literal["nothing", "ours", "stuck", "theirs", "stranger"]
@@ -40,7 +40,7 @@ class Found:
 def inspect(host: str, port: int, files: ChannelFiles, *, hint: int | None = None) -> Found:
     """Find out who listens on the port, from the view of the channel with those files.
 
-    `hint` is the process that it may be; without one, or with a wrong one, all processes are looked through.
+    `hint` is the process that it may be; without one, or with a wrong one, all processes are searched.
     """
     found = _inspect_once(host, port, files, hint)
     if found.kind == "stranger" and _may_have_changed(found.pid, files.document):

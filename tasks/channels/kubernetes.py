@@ -11,10 +11,9 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from settings.errors import SlipwayError, Stopped, Surroundings, WrongInput
 from tasks.channels.backend import (
@@ -27,16 +26,15 @@ from tasks.channels.backend import (
     unconditional,
 )
 from tasks.channels.cluster import Cluster, Unsteady
-from tasks.channels.deployment import ANEW, DOCUMENT, Rollout, document_of
+from tasks.channels.deployed import PORT, Deployed
+from tasks.channels.deployment import Rollout, document_of
 from tasks.channels.health import Refusals, roots_of, shortcoming
-from tasks.channels.inspection import answer_of
-from tasks.channels.pods import Json, conditions, is_ready, trouble
+from tasks.channels.pods import Json
 from tasks.release.document import Wanted
 from tasks.store.token import read_token
 
 logger = logging.getLogger(__name__)
 
-PORT = 8501  # of the Services and of the pods
 POLL_SECONDS = 0.5
 UNDO_SECONDS = 90.0
 END_SECONDS = 60.0  # above a pod's grace period
@@ -94,34 +92,34 @@ class KubernetesBackend:
     ) -> Endpoint:
         """Bring the channel to serve what is wanted, by one patch; on failure the one before is put back."""
         deadline = time.monotonic() + self.rollout_seconds
-        before = self._inspect(channel)
+        before = self._deployed(channel).inspect()
         if before.wanted == wanted and self._judge(channel, before).healthy:
             if not before.is_paused:  # a run was killed after its rollout, or somebody resumed it by hand
-                self._pause(channel)
+                self._deployed(channel).pause()
             return self.endpoint(channel)
         # Pods that have refused a release do not read it again, restored or not.
-        anew = before.wanted == wanted and self._refusal(before, {}) != ""
+        anew = before.wanted == wanted and self._deployed(channel).refusal(before, {}) != ""
         with self.lock():
             claim()
-            before = self._inspect(channel)
-            template = self._template(before)
-            self._patch(channel, document_of(wanted), replicas=max(1, before.replicas), anew=anew)
+            before = self._deployed(channel).inspect()
+            template = self._deployed(channel).template(before)
+            self._deployed(channel).patch(document_of(wanted), replicas=max(1, before.replicas), anew=anew)
         try:
             self._wait(channel, wanted, deadline, should_stop)
         except BaseException:
             self._undo(channel, wanted, before, template, should_stop)
             raise
-        self._pause(channel)
+        self._deployed(channel).pause()
         return self.endpoint(channel)
 
     def document(self, channel: Channel) -> Wanted | None:
         """Give what the document says; None where there is none or it cannot be read."""
-        return self._inspect(channel).wanted
+        return self._deployed(channel).inspect().wanted
 
     @over_one_connection
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if nothing is meant to be served."""
-        rollout = self._inspect(channel)
+        rollout = self._deployed(channel).inspect()
         if not rollout.document or not rollout.replicas:
             return None
         return self._judge(channel, rollout)
@@ -129,14 +127,14 @@ class KubernetesBackend:
     @over_one_connection
     def remove(self, channel: Channel, *, claim: Claim = unconditional, keep: bool = False) -> None:
         """Scale the channel to nothing, and wait until its pods are gone."""
-        before = self._inspect(channel)
+        before = self._deployed(channel).inspect()
         if not before.live and not (before.document and before.replicas):
             return  # also where somebody scaled it down: its document stays, for when it is scaled up again
         with self.lock():
             claim()
-            self._patch(channel, None, replicas=0, paused=True)
+            self._deployed(channel).patch(None, replicas=0, paused=True)
         deadline = time.monotonic() + END_SECONDS
-        while (now := self._inspect(channel)).live:
+        while (now := self._deployed(channel).inspect()).live:
             if now.document:
                 raise replaced(channel, NOTHING, now.wanted)
             if time.monotonic() > deadline:
@@ -149,13 +147,13 @@ class KubernetesBackend:
         return None
 
     def check(self, channel: Channel) -> None:
-        """Raise Surroundings unless the channel's Deployment is there and may be looked at.
+        """Raise Surroundings unless the channel's Deployment is there and may be read.
 
         WrongInput says that its pods ask for a token and this one has none, or that they ask for none.
         """
         if self.token_file is not None:
             read_token(self.token_file)
-        asks = self._inspect(channel).asks_for_token
+        asks = self._deployed(channel).inspect().asks_for_token
         if asks and self.token_file is None:
             raise WrongInput(
                 f"the pods of {channel} ask for a token, and this one has none: apply the manifests with the "
@@ -169,16 +167,16 @@ class KubernetesBackend:
 
     def endpoint(self, channel: Channel) -> Endpoint:
         """Give where the channel answers, or would, inside the cluster."""
-        url = f"http://{self._deployment(channel)}.{self.cluster.namespace}.svc:{PORT}"
+        url = f"http://{self._deployed(channel).host}:{PORT}"
         return Endpoint(url, self.name, self.token_file)
 
     def _judge(self, channel: Channel, rollout: Rollout) -> Serving:
         """Compare what answers with what is wanted."""
         endpoint, wanted = self.endpoint(channel), rollout.wanted
-        health = self._ask_service(channel)
+        health = self._deployed(channel).health()
         version = int(health["version"]) if health else 0
         if not rollout.is_complete:
-            detail = self._trouble(rollout) or rollout.shortfall
+            detail = self._deployed(channel).trouble(rollout) or rollout.shortfall
         elif health is None:
             detail = "its Service does not answer"
         else:
@@ -194,31 +192,31 @@ class KubernetesBackend:
         should_stop: Callable[[], bool],
     ) -> None:
         """Wait until the pods of the present template alone are there and serve what is wanted."""
-        told = ""
+        logged = ""
         refusals: dict[str, Refusals] = {}  # by pod
         while True:
             try:
-                rollout = self._inspect(channel)
+                rollout = self._deployed(channel).inspect()
                 if wanted is not None and rollout.document != document_of(wanted):
                     raise replaced(channel, wanted, rollout.wanted)
                 if rollout.is_paused:  # the manifests were applied meanwhile
-                    self.cluster.patch_deployment(self._deployment(channel), {"spec": {"paused": False}})
+                    self._deployed(channel).resume()
                 if rollout.is_complete and (not rollout.replicas or self._judge(channel, rollout).healthy):
                     return
-                trouble_now = self._trouble(rollout)
-                refusal = self._refusal(rollout, refusals)
+                trouble_now = self._deployed(channel).trouble(rollout)
+                refusal = self._deployed(channel).refusal(rollout, refusals)
             except Unsteady as error:
                 trouble_now, refusal = str(error), ""
             if refusal:
                 raise Surroundings(f"{channel}: {refusal}")
-            if trouble_now and trouble_now != told:
+            if trouble_now and trouble_now != logged:
                 logger.warning("%s: %s", channel, trouble_now)
-                told = trouble_now
+                logged = trouble_now
             version = wanted.version if wanted else "none"
             if should_stop():
                 raise Stopped(f"stopped before {channel} served version {version}")
             if time.monotonic() > deadline:
-                why = trouble_now or told or "its pods are not ready, and nothing tells why"
+                why = trouble_now or logged or "its pods are not ready, and nothing tells why"
                 raise Surroundings(f"{channel} did not serve version {version} in time: {why}")
             time.sleep(POLL_SECONDS)
 
@@ -230,7 +228,7 @@ class KubernetesBackend:
         template: Json | None,
         should_stop: Callable[[], bool],
     ) -> None:
-        """Put back what was there before, and wait for it; what goes wrong then is only told.
+        """Put back what was there before, and wait for it; what goes wrong then is only logged.
 
         With its template, so that a change of the manifests that came with the rollout goes too: then its
         pods are those of before. A run that has to stop does not wait: the cluster brings it back by itself.
@@ -238,78 +236,19 @@ class KubernetesBackend:
         """
         try:
             with self.lock():
-                if self._inspect(channel).document != document_of(wanted):
+                if self._deployed(channel).inspect().document != document_of(wanted):
                     return
                 if not before.document or not before.replicas:
-                    self._patch(channel, before.document or None, replicas=0, paused=True)
+                    self._deployed(channel).patch(before.document or None, replicas=0, paused=True)
                     return
                 if template:
-                    self.cluster.replace_template(self._deployment(channel), template, before.replicas)
+                    self._deployed(channel).replace_template(template, before.replicas)
                 else:
-                    self._patch(channel, before.document, replicas=before.replicas)
+                    self._deployed(channel).patch(before.document, replicas=before.replicas)
             self._wait(channel, before.wanted, time.monotonic() + UNDO_SECONDS, should_stop)
-            self._pause(channel)
+            self._deployed(channel).pause()
         except SlipwayError as error:
             logger.error("what %s served before does not come back: %s", channel, error)
 
-    def _patch(
-        self,
-        channel: Channel,
-        document: str | None,
-        *,
-        replicas: int,
-        paused: bool = False,
-        anew: bool = False,
-    ) -> None:
-        annotations = {DOCUMENT: document} | ({ANEW: datetime.now(UTC).isoformat()} if anew else {})
-        template = {"metadata": {"annotations": annotations}}
-        changes: Json = {"spec": {"paused": paused, "replicas": replicas, "template": template}}
-        self.cluster.patch_deployment(self._deployment(channel), changes)
-
-    def _pause(self, channel: Channel) -> None:
-        """Let no change of the template make pods until the next rollout, which pauses too if this fails."""
-        try:
-            self.cluster.patch_deployment(self._deployment(channel), {"spec": {"paused": True}})
-        except Unsteady as error:
-            logger.warning("the Deployment of %s is not paused: %s", channel, error)
-
-    def _template(self, rollout: Rollout) -> Json | None:
-        """Give the template of the pods that serve the document now; that of the Deployment may be newer."""
-        for pod in filter(is_ready, rollout.of_the_present):
-            for owner in pod["metadata"].get("ownerReferences") or []:
-                if owner["kind"] == "ReplicaSet":
-                    template: Json = self.cluster.replica_set(owner["name"])["spec"]["template"]
-                    labels = template["metadata"]["labels"]
-                    del labels["pod-template-hash"]
-                    return template
-        return None
-
-    def _inspect(self, channel: Channel) -> Rollout:
-        deployment = self.cluster.deployment(self._deployment(channel))
-        return Rollout(deployment, self.cluster.pods(deployment["spec"]["selector"]["matchLabels"]))
-
-    def _trouble(self, rollout: Rollout) -> str:
-        """Say what keeps the wanted pods from coming."""
-        for condition in conditions(rollout.deployment):
-            if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-                return str(condition.get("message", condition.get("reason", "")))
-        told = (trouble(pod, self.cluster.warnings) for pod in rollout.of_the_present if not is_ready(pod))
-        return next(filter(None, told), "")
-
-    def _refusal(self, rollout: Rollout, refusals: dict[str, Refusals]) -> str:
-        """Say what a server of the wanted pods says against its release, where waiting does not help."""
-        for pod in rollout.of_the_present:
-            address = pod["status"].get("podIP")
-            # A pod whose server fell back on the version before is ready.
-            if address and "deletionTimestamp" not in pod["metadata"]:
-                health = answer_of(address, PORT)
-                doubt = refusals.setdefault(pod["metadata"]["name"], Refusals())
-                if health and (refusal := doubt.believed(health)):
-                    return refusal
-        return ""
-
-    def _ask_service(self, channel: Channel) -> dict[str, Any] | None:
-        return answer_of(f"{self._deployment(channel)}.{self.cluster.namespace}.svc", PORT)
-
-    def _deployment(self, channel: Channel) -> str:
-        return f"{self.name}-{channel}"
+    def _deployed(self, channel: Channel) -> Deployed:
+        return Deployed(self.cluster, f"{self.name}-{channel}", channel)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -11,10 +10,11 @@ from pathlib import Path
 
 from settings.errors import Stopped, Surroundings
 from tasks.channels import process
+from tasks.channels.address import Address
 from tasks.channels.backend import Channel, Claim, Endpoint, Serving, replaced, unconditional
 from tasks.channels.files import CHANNELS, ChannelFiles
 from tasks.channels.health import Refusals, has_reconciled, roots_of, shortcoming
-from tasks.channels.inspection import Found, inspect
+from tasks.channels.inspection import Found
 from tasks.channels.ports import Ports
 from tasks.channels.servers import Servers
 from tasks.release.document import Wanted
@@ -22,7 +22,6 @@ from tasks.store.token import read_token
 
 logger = logging.getLogger(__name__)
 
-PORT_VARIABLES = {"stage": "STAGE_PORT", "production": "PRODUCTION_PORT"}
 UNDO_SECONDS = 15.0
 POLL_SECONDS = 0.02
 
@@ -70,9 +69,9 @@ class LocalBackend:
         deadline = time.monotonic() + self.rollout_seconds
         self.ports.reserve()
         files = self._files(channel)
-        found = self._inspect(channel)
+        found = self._address(channel).inspect()
         if found.kind == "stuck":
-            found = self._inspect(channel)  # one slow answer is no reason to end a server
+            found = self._address(channel).inspect()  # one slow answer is no reason to end a server
         self._refuse(channel, found)
         if files.wanted() == wanted and self._judge(channel, found, wanted).healthy:
             return self.endpoint(channel)
@@ -111,7 +110,7 @@ class LocalBackend:
     def current(self, channel: Channel) -> Serving | None:
         """Give what the channel serves; None if it is not up, and is not meant to be."""
         files = self._files(channel)
-        found = self._inspect(channel)
+        found = self._address(channel).inspect()
         if found.kind not in ("ours", "theirs", "stuck") and not files.note.exists():
             return None
         return self._judge(channel, found, files.wanted())
@@ -145,26 +144,16 @@ class LocalBackend:
         """
         if self.token_file is not None:
             read_token(self.token_file)
-        found = self._inspect(channel)
+        found = self._address(channel).inspect()
         self._refuse(channel, found)
         if found.kind != "nothing":
             return
         self._servers(channel).pids()
-        try:
-            process.try_to_bind(self.host, self.ports[channel])
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise self._taken(channel, found) from error
-            raise Surroundings(
-                f"{channel} cannot listen on {self.host}:{self.ports[channel]} ({error.strerror}): "
-                f"set SERVING_HOST or {PORT_VARIABLES[channel]}"
-            ) from error
+        self._address(channel).check_free(found)
 
     def endpoint(self, channel: Channel) -> Endpoint:
         """Give where the channel answers, or would."""
-        host = self._reachable_host()
-        url = f"http://{f'[{host}]' if ':' in host else host}:{self.ports[channel]}"
-        return Endpoint(url, self.name, self.token_file)
+        return Endpoint(self._address(channel).url, self.name, self.token_file)
 
     def _judge(self, channel: Channel, found: Found, wanted: Wanted | None) -> Serving:
         """Compare what was found with what is wanted."""
@@ -200,7 +189,7 @@ class LocalBackend:
         deadline: float,
         should_stop: Callable[[], bool],
     ) -> int:
-        """Wait until the server has obeyed the document whose revision is `own`; give its process.
+        """Wait until the server has reconciled with the document whose revision is `own`; give its process.
 
         It is the process that was `started`, else the one that was there `before` (0: none).
         """
@@ -210,7 +199,7 @@ class LocalBackend:
         while True:
             if files.revision() != own:
                 raise replaced(channel, wanted, files.wanted())
-            found = self._inspect(channel)
+            found = self._address(channel).inspect()
             self._refuse(channel, found)
             if not process.is_running(expected):
                 if found.kind != "ours" or found.pid in (expected, before):
@@ -253,7 +242,7 @@ class LocalBackend:
             return is_own
         deadline = time.monotonic() + UNDO_SECONDS
         while time.monotonic() < deadline and files.revision() == own:
-            found = self._inspect(channel)
+            found = self._address(channel).inspect()
             if found.kind == "ours" and has_reconciled(found.health, own):
                 if found.pid == started:  # the one before, on the port of before, is in the way
                     self._servers(channel).end_others(but=started)
@@ -274,29 +263,12 @@ class LocalBackend:
     def _refuse(self, channel: Channel, found: Found) -> None:
         """Raise Surroundings where somebody else is on the port: a stranger, or another user's server."""
         if found.kind == "stranger":
-            raise self._taken(channel, found)
+            raise self._address(channel).taken(found)
         if found.kind == "theirs":
             raise self._servers(channel).of_another(found.pid, found.who)
 
-    def _taken(self, channel: Channel, found: Found) -> Surroundings:
-        holder = f"held by {found.who}" if found.who else "taken"
-        variable = PORT_VARIABLES[channel]
-        if found.root == self.models_root:
-            remedy = f"unset {variable}, by which each model gets a port of its own"
-        elif found.root is not None:
-            remedy = f"set MODELS_ROOT to {found.root}, whose server it is"
-        else:
-            remedy = "end that"
-        return Surroundings(
-            f"port {self.ports[channel]} of {channel} is {holder}: {remedy}, or set {variable} to a free port"
-        )
-
-    def _inspect(self, channel: Channel) -> Found:
-        files = self._files(channel)
-        return inspect(self._reachable_host(), self.ports[channel], files, hint=files.read_note().get("pid"))
-
-    def _reachable_host(self) -> str:
-        return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+    def _address(self, channel: Channel) -> Address:
+        return Address(self.host, self.ports[channel], self._files(channel), self.models_root)
 
     def _servers(self, channel: Channel) -> Servers:
         return Servers(self._files(channel), self._arguments(channel))

@@ -34,8 +34,8 @@ def trouble(pod: Json, warnings: Callable[[str], list[str]]) -> str:
     if pod["status"].get("phase") == "Failed" and (reason := pod["status"].get("reason")):
         return f"the pod {name} failed: {reason}: {pod['status'].get('message', '')}"
     for container in containers(pod):
-        if told := container_trouble(container):
-            return f"the pod {name}: {told}"
+        if message := container_trouble(container):
+            return f"the pod {name}: {message}"
     if pod["status"].get("phase") == "Pending":
         # A volume that cannot be mounted is told nowhere else; a pod that waited for a node has one by now.
         messages = [message for message in warnings(name) if not message.startswith("FailedScheduling")]
@@ -61,8 +61,8 @@ def container_trouble(container: Json) -> str:
     ended = container.get("state", {}).get("terminated") or last
     why = f"{ended.get('reason', 'Error')}, exit code {ended.get('exitCode')}" if ended else ""
     if (reason := waiting.get("reason", "")) and reason not in ON_ITS_WAY:
-        told = f"{reason}: {waiting.get('message', '')}".rstrip(": ")
-        return f"{told} (it ended with {why})" if why else told
+        message = f"{reason}: {waiting.get('message', '')}".rstrip(": ")
+        return f"{message} (it ended with {why})" if why else message
     if ended and ended.get("exitCode"):
         return f"{container.get('name', 'a container')} ended with {why}"
     return ""

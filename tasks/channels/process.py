@@ -1,4 +1,4 @@
-"""Processes that outlive the command that started them: start, look, end."""
+"""Processes that outlive the command that started them: start, inspect, end."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def has_our_root(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/root").samefile("/")  # psutil does not tell
     except OSError:
-        # Gone meanwhile, or another user's, whose root is not told; but a container numbers its processes.
+        # Gone meanwhile, or another user's, whose root cannot be read; but a container numbers its processes.
         return _numbers(str(pid)) in (_numbers("self"), 0)
 
 

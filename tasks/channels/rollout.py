@@ -1,6 +1,6 @@
 """Putting a version into production: renamed among the releases, rolled out, probed; undone when it fails.
 
-The renaming and production's document change together, under the model's lock; so do a last look at the
+The renaming and production's document change together, under the model's lock; so do a last check of the
 document and the line of the history. Between the two the lock is free, and what an operator decides then
 stands: the rollout that was overtaken ends, and puts nothing back.
 """
@@ -55,10 +55,10 @@ def roll_out(
     """Bring production to serve a version; give its endpoint, and whether anything had to change.
 
     What production serves already is only probed. `claim` is called under the model's lock before anything
-    changes, and what it raises keeps it from changing; `record` is told under the lock, at the end, whether
-    anything did. A rollout that fails, or whose probe fails, is undone: the version before serves again, a
-    candidate stands among the candidates again, and the error is raised. Overruled says that production was
-    changed meanwhile: then it stays as it is.
+    changes, and what it raises keeps it from changing; `record` is called under the lock, at the end, with
+    whether anything did. A rollout that fails, or whose probe fails, is undone: the version before serves
+    again, a candidate stands among the candidates again, and the error is raised. Overruled says that
+    production was changed meanwhile: then it stays as it is.
     """
     channel: Channel = "production"
     version = wanted.version

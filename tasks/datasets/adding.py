@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from settings.errors import Surroundings
 from tasks.datasets.arrays_found import IDX, Arrays, Part, as_one_set, open_idx, open_npy, open_npz
 from tasks.datasets.errors import Refused
 from tasks.datasets.folders import Listed, in_order, list_folder
 from tasks.datasets.found import Content, Found, Pictures
-from tasks.datasets.own import SET, OwnSet, content_folder, own_set
+from tasks.datasets.own import CONTENT, SET, OwnSet, content_folder, own_set
 from tasks.datasets.parting import arranged, check_classes, counted, part, set_digest
 from tasks.datasets.unpacking import unpack
-from tasks.store.files import aside, make_folder, publish, remove_folder, sha256_of, write_json
+from tasks.store.files import ASIDE, aside, make_folder, publish, remove_folder, sha256_of, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -152,13 +153,19 @@ def publish_set(added: Added, data_root: Path, *, replace: bool) -> bool:
     """Put what was read into its place below the data's root; gives whether anything changed.
 
     The caller holds the lock of the datasets. Whoever looks sees the set of before or the new one whole.
-    Raises Refused where another set of the name is there, unless it is to be replaced.
+    Raises Refused where another set of the name is there, unless it is to be replaced, and Surroundings where
+    what is known of it is damaged.
     """
     described = added.described
     home = data_root / described.name
-    before = own_set(data_root, described.name) if (home / SET).exists() else None
-    if before is None and home.exists() and any(home.iterdir()):
+    if home.exists() and not (home / SET).exists() and any(map(is_foreign, home.iterdir())):
         raise Refused(f"{home} is there, and is no set that was added: name yours otherwise")
+    before = None
+    try:
+        before = own_set(data_root, described.name)
+    except Surroundings:  # damaged
+        if not replace:
+            raise
     if before is not None and before.digest == described.digest and is_whole(before, home):
         return False
     if before is not None and before.digest != described.digest and not replace:
@@ -171,10 +178,15 @@ def publish_set(added: Added, data_root: Path, *, replace: bool) -> bool:
     remove_folder(target)
     publish(added.folder, target)
     write_json(home / SET, described.model_dump(mode="json"))
-    for path in home.glob("content-*"):
+    for path in home.glob(f"{CONTENT}*"):
         if path != target:
             remove_folder(path)
     return True
+
+
+def is_foreign(path: Path) -> bool:
+    """Tell whether a file in the folder of a set is none that an adding which was killed left there."""
+    return not path.name.startswith((CONTENT, ASIDE))
 
 
 def is_whole(described: OwnSet, home: Path) -> bool:

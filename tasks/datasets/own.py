@@ -20,6 +20,7 @@ from tasks.store.files import read_json
 
 SET = "set.json"
 PICTURES = "pictures.zip"
+CONTENT = "content-"  # how the name of the folder begins
 NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 # Beside the catalogue's: folders and names that a delivery uses itself.
 RESERVED = ("left-out", "downloads", "lock", "notmnist", "test", "train")
@@ -56,7 +57,7 @@ class OwnSet(BaseModel):
     dtype: str = "uint8"
     low: float = 0.0
     high: float = 255.0
-    parted: dict[str, float] | None = None  # test_share and seed, where this project parted it
+    parted: dict[str, int | float] | None = None  # test_share and seed, where this project parted it
     unreadable: tuple[LeftAside, ...] = ()
     remarks: tuple[str, ...] = ()
     source: str
@@ -106,7 +107,7 @@ def times(shape: tuple[int, ...]) -> str:
 
 def content_folder(digest: str) -> str:
     """Give the name of the folder of what is kept of a set."""
-    return f"content-{digest[:20]}"
+    return f"{CONTENT}{digest[:20]}"
 
 
 def own_sets(data_root: Path) -> Iterator[OwnSet]:

@@ -93,6 +93,8 @@ def check_classes(found: dict[str, list[str]], rows: Sequence[Row], shown: str) 
             raise Refused(f"{where} holds no folder of a class")
         if missing := sorted(everywhere - {*names}):
             raise Refused(f"{where} lacks classes of the other split: {', '.join(missing)}")
+    if unprintable := sorted(name for name in everywhere if not (name.strip() and name.isprintable())):
+        raise Refused(f"{shown}: {unprintable[0]!a} is no name of a class: it has to be text on one line")
     if len(everywhere) == 1:
         raise Refused(f"{shown}: holds one class alone, {min(everywhere)!r}; a classifier needs two or more")
     if len(everywhere) > MOST_CLASSES:

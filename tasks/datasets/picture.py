@@ -26,10 +26,10 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _ORIENTATION = 0x0112  # the tag of EXIF
 _PNG_DEPTH = 24  # where a PNG file says how many bits a channel has
 
-PALETTE = "had a palette, and was brought to colours"
-ALPHA = "was transparent, and was laid on black"
-TURNED = "was turned as its EXIF orientation says"
-CMYK = "was in CMYK, and was brought to colours"
+PALETTE = "with a palette, brought to colours"
+ALPHA = "transparent, laid on black"
+TURNED = "turned as the EXIF orientation says"
+CMYK = "in CMYK, brought to colours"
 
 
 def read_picture(data: bytes) -> tuple[Pixels, tuple[str, ...]]:

@@ -139,7 +139,7 @@ def test_what_a_killed_run_left_unpaused_is_paused(monkeypatch, paused):
     found.deployment["spec"]["paused"] = paused
     found.deployment["spec"]["selector"] = {"matchLabels": {}}
     health = {"version": 3, "runtime": "litert", "error": "", "digest": "d"}
-    monkeypatch.setattr("tasks.channels.kubernetes.answer_of", lambda host, port: health)
+    monkeypatch.setattr("tasks.channels.deployed.answer_of", lambda host, port: health)
     monkeypatch.setattr("tasks.channels.kubernetes.shortcoming", lambda health, wanted, homes: "")
     cluster = Patched(found)
     backend = KubernetesBackend(cluster, "mnist", Path("releases"), Path("candidates"), 1.0)
@@ -292,7 +292,7 @@ def fallen(monkeypatch) -> tuple[Patched, dict[str, Any]]:
         pod["status"]["podIP"] = "10.0.0.1"
     error = "version 3 cannot be served: it is damaged; version 2, the one before, is served in its place"
     health = {"version": 2, "runtime": "litert", "error": error, "settled": True, "digest": "d"}
-    monkeypatch.setattr("tasks.channels.kubernetes.answer_of", lambda host, port: health)
+    monkeypatch.setattr("tasks.channels.deployed.answer_of", lambda host, port: health)
     monkeypatch.setattr("tasks.channels.health.difference", lambda homes, version, digest: "")
     return Patched(found), health
 

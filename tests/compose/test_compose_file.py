@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,7 +17,20 @@ from tasks.serving.__main__ import parser
 from tasks.workplace import open_workplace
 from tests.flows.conftest import ROOT
 
-SERVICES = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]
+
+def services(**variables: str) -> dict[str, Any]:
+    """Give the services as compose reads them where these variables are set."""
+
+    def filled(found: re.Match[str]) -> str:
+        return variables.get(found[1], found[2])
+
+    text = (ROOT / "docker" / "compose.yaml").read_text()
+    for _ in range(2):  # a default may hold another variable
+        text = re.sub(r"\$\{(\w+):-([^${}]*)\}", filled, text)
+    return dict(yaml.safe_load(text)["services"])
+
+
+SERVICES = services()
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -32,19 +46,30 @@ def test_every_service_is_confined(name):
     assert "healthcheck" in service
 
 
-def test_the_servers_obey_the_documents_that_the_worker_writes():
+@pytest.mark.parametrize("name", ["mnist", "pictures"])
+def test_the_servers_obey_the_documents_that_the_worker_writes(name):
     """Documents, folders, ports and names of the two servers are those of the worker's backend."""
-    place = open_workplace(read_places(SERVICES["worker"]["environment"], Path("/")), "mnist")
+    composed = services(MODEL_NAME=name)
+    place = open_workplace(read_places(composed["worker"]["environment"], Path("/")), name)
     backend = place.backend
     assert isinstance(backend, ExternalBackend)
     for channel, url in backend.urls.items():
-        options = parser().parse_args(SERVICES[channel]["command"])
+        options = parser().parse_args(composed[channel]["command"])
         assert url == f"http://{channel}:{options.port}"
         assert options.host == "0.0.0.0"
         assert options.document == backend.folder / f"{channel}.json"
-        assert options.name == "mnist"
+        assert options.name == composed["worker"]["environment"]["MODEL_NAME"] == name
         assert options.releases == place.registry.releases
         assert options.candidates == (place.registry.candidates if channel == "stage" else None)
+
+
+def test_another_model_s_runs_have_its_image():
+    """The worker, which registers and runs; the Prefect server and the model servers need no module."""
+    plain, other = services(TAG="7"), services(TAG="7", FLOW_IMAGE="slipway/flow-pictures:7")
+    assert plain["worker"]["image"] == plain["server"]["image"] == "slipway/flow:7"
+    changed = {name for name in plain if plain[name]["image"] != other[name]["image"]}
+    assert (changed, other["worker"]["image"]) == ({"worker"}, "slipway/flow-pictures:7")
+    assert other["worker"]["environment"]["SLIPWAY_IMAGE"] == "slipway/flow-pictures:7"
 
 
 def test_a_token_is_that_of_the_servers_and_of_the_worker():

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from settings.errors import Stopped, WrongInput
+from settings.errors import Stopped, Surroundings, WrongInput
 from tasks.datasets.adding import Options, publish_set, read_set
 from tasks.datasets.arrays import load
 from tasks.datasets.errors import Refused
@@ -274,8 +274,8 @@ def test_what_was_done_to_pictures_is_told(read: Any, parted: Any) -> None:
         Image.fromarray(colours()).quantize(8).save(folder / "train" / "cat" / f"palette{number}.png")
     Image.new("RGBA", (5, 6)).save(folder / "train" / "dog" / "alpha.png")
     assert read(folder).remarks == (
-        "2 had a palette, and was brought to colours",
-        "1 was transparent, and was laid on black",
+        "1 transparent, laid on black",
+        "2 with a palette, brought to colours",
     )
 
 
@@ -408,6 +408,44 @@ def test_a_damaged_set_is_told_and_mended_by_adding_it_again(read: Any, parted: 
         decoded(tmp_path)
     read(folder)
     assert kept.read_bytes() == whole
+
+
+def test_an_adding_that_is_killed_leaves_the_set_of_before(
+    read: Any, parted: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At whichever of its steps; and the next one is not in the way of what it left."""
+    folder, _ = parted
+    for before in (None, read):
+        first = before(folder) if before else None
+        picture(folder / "train" / "cat", "another.png", colours())
+        for step in ("publish", "write_json", "remove_folder"):
+            with monkeypatch.context() as patch:
+                patch.setattr(f"tasks.datasets.adding.{step}", killed)
+                with pytest.raises(KeyboardInterrupt):
+                    read(folder, replace=True)
+            assert own_set(tmp_path / "DATA", "own") == first
+        read(folder, replace=True)
+        assert len(content(decoded(tmp_path)[0], "train")) == 31
+        shutil.rmtree(tmp_path / "DATA")
+        (folder / "train" / "cat" / "another.png").unlink()
+
+
+def killed(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_damaged_description_is_mended_by_replacing_the_set(read: Any, parted: Any, tmp_path: Path) -> None:
+    """As its line says; without a word it is told, and nothing is changed."""
+    folder, _ = parted
+    described = read(folder)
+    noted = tmp_path / "DATA" / "own" / SET
+    noted.write_text("{}")
+    with pytest.raises(Surroundings, match="add the set again with --replace"):
+        read(folder)
+    assert noted.read_text() == "{}"
+    again = read(folder, replace=True)
+    assert own_set(tmp_path / "DATA", "own") == again
+    assert again.digest == described.digest
 
 
 def test_a_folder_of_something_else_is_left_alone(read: Any, parted: Any, tmp_path: Path) -> None:

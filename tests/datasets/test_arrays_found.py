@@ -177,7 +177,7 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         r"x_train\[0\] has a value that is not finite",
     ),
     "objects": ({"x_train": np.array([{}, {}], object)}, "x_train: not a readable array"),
-    "no rows": ({"x_train": X[:0], "y_train": Y[:0]}, "x_train"),
+    "no rows": ({"x_train": X[:0], "y_train": Y[:0]}, "x_train holds no row"),
     "three parts": ({"x": X}, "has x beside x_train or x_test"),
 }
 

@@ -109,6 +109,8 @@ def test_a_row_is_its_values_their_shape_and_type() -> None:
         ({"train": ["a", "b"], "test": ["a"]}, "set: test/ lacks classes of the other split: b"),
         ({"train": ["a"], "test": ["a", "b"]}, "set: train/ lacks classes of the other split: b"),
         ({"": ["a", "b", "c"]}, "set: the class 'c' is empty"),
+        ({"": ["a", "b", "c\n"]}, r"set: 'c\n' is no name of a class: it has to be text on one line"),
+        ({"": ["a", "b", " "]}, "set: ' ' is no name of a class: it has to be text on one line"),
         ({"": [str(number) for number in range(257)]}, "set: holds 257 classes; 256 are the most"),
     ],
 )

@@ -12,7 +12,7 @@ from settings.errors import Surroundings, WrongInput
 from settings.hyperparameters import DataSettings
 from tasks.datasets.catalogue import CATALOGUE
 from tasks.datasets.own import SET, OwnSet
-from tasks.datasets.roles import ROLES, check_roles, fitting
+from tasks.datasets.roles import ROLES, check_roles, dataset_names, fitting
 from tasks.datasets.room import expected_bytes
 from tasks.store.files import write_json
 
@@ -180,6 +180,11 @@ def test_a_damaged_description_of_a_set_is_told(own: Callable[..., Path]) -> Non
     (root / "cats" / SET).write_text('{"name": "cats"}')
     with pytest.raises(Surroundings, match=r"cats/set\.json is damaged .*add the set again with --replace"):
         check_roles(DataSettings(train="cats"), {}, root)
+
+
+def test_the_names_of_what_the_store_can_hold(own: Callable[..., Path]) -> None:
+    """A prune looks at sets of one's own too, and at the classes that are left out."""
+    assert {"mnist", "shuffled", "left-out", "cats"} <= {*dataset_names(own("cats"))}
 
 
 def test_the_room_for_sets(own: Callable[..., Path]) -> None:

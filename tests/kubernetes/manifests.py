@@ -41,7 +41,7 @@ def done(*command: str, stdin: str = "") -> str:
 
 @cache
 def build(case: str, namespace: str, *components: str) -> tuple[Object, ...]:
-    """Give the objects of an overlay, or of the base with one component, in a namespace.
+    """Give the objects of an overlay, or of base and mnist with one component, in a namespace.
 
     A component gets the Secrets that the overlay which combines it has to make.
     """
@@ -52,7 +52,8 @@ def build(case: str, namespace: str, *components: str) -> tuple[Object, ...]:
         described: Object = {"resources": [case], "components": list(components)}
     else:
         secrets += [{"name": "postgres", "literals": ["password=atest"]}] if name == "postgres" else []
-        described = {"resources": ["base"], "components": [case, *components], "secretGenerator": secrets}
+        components = (case, *components)
+        described = {"resources": ["base", "mnist"], "components": components, "secretGenerator": secrets}
     folder = ROOT / "build" / "test-manifests" / f"{name}-{namespace}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -61,6 +62,18 @@ def build(case: str, namespace: str, *components: str) -> tuple[Object, ...]:
     described |= {"namespace": namespace, "generatorOptions": {"disableNameSuffixHash": True}}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(described))
     ended = run("kubectl", "kustomize", str(folder))
+    assert ended.returncode == 0, ended.stderr
+    return tuple(yaml.safe_load_all(ended.stdout))
+
+
+@cache
+def made(name: str, **variables: str) -> tuple[Object, ...]:
+    """Give the objects that `make manifests NAME=name` applies."""
+    given = {"NAME": name, "NAMESPACE": NAMESPACE, "KUBECTL": "false"} | variables
+    words = [f"{variable}={value}" for variable, value in given.items()]
+    done("make", *(f"deployments/kubernetes/overlays/{path}" for path in secret_files("minikube")))
+    done("make", "build/kubernetes/kustomization.yaml", *words)
+    ended = run("kubectl", "kustomize", "build/kubernetes")
     assert ended.returncode == 0, ended.stderr
     return tuple(yaml.safe_load_all(ended.stdout))
 

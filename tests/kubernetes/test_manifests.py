@@ -19,8 +19,10 @@ from tests.kubernetes.manifests import (
     done,
     dumped,
     flow_job,
+    made,
     of_kind,
     quantity,
+    rights,
     run,
     workloads,
 )
@@ -101,13 +103,15 @@ def asked_for(pod: Object) -> dict[str, Decimal]:
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_quota_has_room(overlay):
-    """For Prefect while it rolls, both channels in a rollout, and two deliveries with trainings in pods."""
+    """For Prefect while it rolls, three models in a rollout, and two deliveries with trainings in pods."""
     objects = build(f"overlays/{overlay}", NAMESPACE)
     described = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
     (train,) = [one for one in described if one["entrypoint"] == "flows.train.train"]
     flow = flow_job()["spec"]["template"]["spec"]
     training = flow_job(**train["work_pool"]["job_variables"])["spec"]["template"]["spec"]
     pods = [template["spec"] for template in workloads(objects).values()] * 2
+    others = [one for name, one in workloads(objects).items() if name.startswith("mnist-")] * 2
+    pods += [template["spec"] for template in others] * 2
     pods += [flow, training, training] * 2
     (quota,) = [one["spec"]["hard"] for one in of_kind(objects, "ResourceQuota")]
     needs = [asked_for(pod) for pod in pods]
@@ -286,3 +290,86 @@ def test_the_policies_open_what_is_used_and_nothing_else():
                 ]
                 reached[name] |= {"everybody"} if "namespaceSelector" in peer else set(asking)
     assert reached == REACHED_BY
+
+
+KINDS = ("Deployment", "PodDisruptionBudget", "Service")
+RIGHTS = ("Role", "RoleBinding")
+
+
+def keyed(objects) -> dict[tuple[str, str], Object]:
+    """Objects by kind and name."""
+    return {(one["kind"], one["metadata"]["name"]): one for one in objects}
+
+
+@pytest.mark.parametrize("components", ["", "token monitoring"])
+@pytest.mark.parametrize("name", ["pictures", "prefect-server"])
+def test_two_models_side_by_side(name, components):
+    """What is there once is the same for both, and nothing of the one is in the manifests of the other."""
+    ours, theirs = keyed(made("mnist", COMPONENTS=components)), keyed(made(name, COMPONENTS=components))
+    assert all(ours[one] == theirs[one] for one in ours.keys() & theirs.keys())
+    for objects, model in ((ours.keys() - theirs.keys(), "mnist"), (theirs.keys() - ours.keys(), name)):
+        channels = {(kind, f"{model}-{channel}") for kind in KINDS for channel in ("stage", "production")}
+        accounts = {(kind, f"{model}-{who}") for kind in RIGHTS for who in ("worker", "tf-user")}
+        assert objects == channels | accounts
+
+
+def test_no_pod_of_a_model_is_taken_for_another_s():
+    """Each selector of a model's channel finds the pods of that channel alone, among those of all models."""
+    names = ("mnist", "pictures", "prefect-server")
+    templates = {name: one for model in names for name, one in workloads(made(model)).items()}
+    assert len(templates) == 2 + 2 * len(names)
+    for model in names:
+        for one in of_kind(made(model), *KINDS):
+            selector = one["spec"]["selector"]
+            wanted = selector.get("matchLabels", selector).items()
+            found = [name for name, pod in templates.items() if wanted <= pod["metadata"]["labels"].items()]
+            assert found == [one["metadata"]["name"]]
+
+
+@pytest.mark.parametrize("name", ["mnist", "pictures"])
+def test_the_servers_of_a_model_serve_it(name):
+    """By the name that the pod's label says, in the addresses and in the folders."""
+    for channel in ("stage", "production"):
+        template = workloads(made(name))[f"{name}-{channel}"]
+        (server,) = template["spec"]["containers"]
+        (variable,) = server["env"]
+        path = variable["valueFrom"]["fieldRef"]["fieldPath"]
+        said = template["metadata"]["labels"][path.removeprefix("metadata.labels['").removesuffix("']")]
+        args = [word.replace(f"$({variable['name']})", said) for word in server["args"]]
+        options = parser().parse_args(args)
+        assert (options.name, options.releases) == (name, Path("/models", name))
+        candidates = Path("/models/candidates", name) if channel == "stage" else None
+        assert options.candidates == candidates
+
+
+def test_a_model_s_runs_and_the_worker_reach_its_channels():
+    """The accounts are those of the namespace, and a model's rights are those to its own channels."""
+    objects = made("pictures")
+    given = {}
+    for binding in of_kind(objects, "RoleBinding"):
+        role = keyed(objects)["Role", binding["roleRef"]["name"]]
+        (subject,) = binding["subjects"]
+        given.setdefault(subject["name"], set()).update(rights(role))
+    channels = {f"deployments.apps/pictures-{channel}" for channel in ("stage", "production")}
+    changed = {(verb, what) for verb, what in given["tf-user"] if "deployments" in what}
+    assert changed == {(verb, what) for verb in ("get", "patch") for what in channels}
+    assert {one for one in given["worker"] if "deployments" in one[1]} == {("get", one) for one in channels}
+
+
+def test_another_model_has_the_components():
+    """Both of its channels ask for the token too, and the policies let in whom they let into mnist's."""
+    objects = made("pictures", COMPONENTS="token monitoring")
+    for channel in ("stage", "production"):
+        template = workloads(objects)[f"pictures-{channel}"]
+        assert "--token-file" in template["spec"]["containers"][0]["args"]
+        policies = {
+            one["metadata"]["name"]
+            for one in of_kind(objects, "NetworkPolicy")
+            if one["spec"]["podSelector"].get("matchLabels", {}) == {"slipway/channel": channel}
+        }
+        assert policies == {channel}
+    (monitor,) = of_kind(objects, "ServiceMonitor")
+    wanted = {one["key"] for one in monitor["spec"]["selector"]["matchExpressions"]}
+    services = [one["metadata"]["labels"] for one in of_kind(objects, "Service")]
+    assert [labels["slipway/model"] for labels in services if wanted <= labels.keys()] == ["pictures"] * 2
+    assert set(monitor["spec"]["targetLabels"]) <= services[0].keys()
