@@ -13,6 +13,7 @@ SCRIPT = str(ROOT / "flows" / "deliver.py")
 
 def test_what_is_written_is_delivered(place):
     """It names the model after the file, its settings have help, and its networks train and export."""
+    (place.root / "deliver.toml").unlink()  # of the built-in model
     said = place.run("-m", "flows", "new", "my_model.py").done()
     assert said.strip() == (
         "my_model.py is written; deliver it with: python flows/deliver.py --model my_model.py"
