@@ -1,4 +1,4 @@
-"""A training in a pod of its own: a run of its model's deployment of trainings, which leaves it in the store."""
+"""A training in a pod of its own: a run of the model's deployment, which leaves it in the store."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def train_in_pod(
     if made is None and state.is_completed():
         raise Surroundings(
             f"the training of the {network} ended well, and its result is not here: the pods of "
-            f"{deployment()} have to have the image and the claims of this one (see the deployment's job variables)"
+            f"{deployment()} have to have the image and the claims of this one (see its job variables)"
         )
     if made is None:
         raise Surroundings(f"the training of the {network} ended as {state.name}: {state.message}")

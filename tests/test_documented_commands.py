@@ -49,6 +49,9 @@ OUTPUTS = (
     "MetaGraphDef",
     "saved_model.pb",
     "environment: ",
+    "gate  ",
+    "shapes: ",
+    '{"predictions"',
     "WARNING | ",
 )
 
@@ -93,6 +96,10 @@ RUN: dict[str, Where] = {
     "make seed": Where("tests/kubernetes/conftest.py", 'make("seed"'),
     "python flows/deliver.py": Where("tests/flows/test_main_job.py", '"deliver.py"'),
     "python flows/rollback.py": Where(TARGETS, "rollback.py"),
+    "slipway new": Where("tests/flows/test_new.py", '"new"'),
+    "slipway rollback": Where("tests/flows/test_own_model.py", '"rollback"'),
+    "slipway status": Where("tests/flows/test_own_model.py", "slipway status"),
+    "python examples/draw_pictures.py": Where("tests/flows/test_own_model.py", "draw_pictures.py"),
     "slipway data add": Where("tests/flows/test_data.py", '"data", "add"'),
     "slipway prune": Where("tests/test_prune.py", '"prune", "--keep"'),
     "python tests/benchmarks/": Where("tests/flows/test_benchmarks.py", '"benchmarks"'),
@@ -201,9 +208,13 @@ def test_the_table_tells_the_truth(words):
 
 
 def deliveries() -> list[str]:
-    """Give the documented deliveries, without their comments."""
-    script = "python flows/deliver.py "
-    return [line.partition("  #")[0] for _, line in ALL if line.startswith(script) and "--help" not in line]
+    """Give the documented deliveries, without their comments; those of a module are run with it."""
+    script, other = "python flows/deliver.py ", ("--help", "--model")
+    return [
+        line.partition("  #")[0]
+        for _, line in ALL
+        if line.startswith(script) and not any(word in line for word in other)
+    ]
 
 
 @pytest.mark.parametrize("line", deliveries())

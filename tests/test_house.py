@@ -19,7 +19,13 @@ MAY_IMPORT = {
     "settings": set(),
     "tasks.store": {"settings.errors"},
     "tasks.datasets": {"settings.errors", "settings.model", "tasks.store"},
-    "tasks.models": {"settings.errors", "tasks.store", "tasks.datasets"},
+    "tasks.models": {
+        "settings.errors",
+        "settings.model",
+        "settings.hyperparameters",
+        "tasks.store",
+        "tasks.datasets",
+    },
     "tasks.release": {"settings.errors", "tasks.store", "tasks.datasets", "tasks.models"},
     "tasks.serving": {
         "tasks.release.document",

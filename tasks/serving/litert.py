@@ -37,7 +37,7 @@ class LiteRTModel:
     def run(self, signature: str, rows: Rows) -> Outputs:
         """Give the outputs of a signature by name, N rows each."""
         if not len(rows):  # LiteRT's convolutions take no batch of none
-            one = self.run(signature, np.zeros((1, *rows.shape[1:]), np.float32))
+            one = self.run(signature, np.zeros((1, *rows.shape[1:]), rows.dtype))
             return {name: values[:0] for name, values in one.items()}
         try:
             lane = self._free.pop()

@@ -64,9 +64,12 @@ def test_the_page_names_every_alert():
 
 
 def test_the_monitor_finds_the_services():
-    """It scrapes the port and the path that there are, of the Services with the servers' label."""
+    """It scrapes the port and the path that there are, of the Services with a channel's label."""
     monitor = yaml.safe_load((FOLDER / "service-monitor.yaml").read_text())
-    assert monitor["spec"]["selector"]["matchLabels"] == {"app.kubernetes.io/name": "model-server"}
+    assert monitor["spec"]["selector"]["matchExpressions"] == [
+        {"key": "slipway/channel", "operator": "Exists"}
+    ]
+    assert monitor["spec"]["targetLabels"] == ["slipway/channel", "slipway/model"]
     (endpoint,) = monitor["spec"]["endpoints"]
     assert (endpoint["port"], endpoint["path"]) == ("http", "/metrics")
 
