@@ -217,6 +217,7 @@ class Work:
         manifest = {
             **facts,
             "threshold": THRESHOLD,
+            "held_out": {"images": len(held_out), "flagged": 0},
             "signatures": contract.describe(promised(model, description)),
             "digests": file_digests(folder),
         }
