@@ -50,11 +50,12 @@ fi
 # Runs are those of another user.
 chmod --recursive a+rX "$context"
 
+# Its name is known when it is there.
 unnamed=$images/flow-model:$tag-$$
 DOCKER_BUILDKIT=1 docker build --file "$folder/docker/model.Dockerfile" --build-arg FLOW="$images/flow:$tag" \
     --build-arg MODEL="$inside" --tag "$unnamed" "$context" >&2
+trap 'rm -rf "$context"; docker rmi "$unnamed" > /dev/null' EXIT
 found=$(docker run --rm --network none "$unnamed" slipway register --print-name)
 [ "${name:-$found}" = "$found" ] || fail "the model of $model is called $found, not $name"
 docker tag "$unnamed" "$images/flow-$found:$tag"
-docker rmi "$unnamed" >&2
 echo "$found"

@@ -123,9 +123,6 @@ def with_defaults(stage: type[S], values: Mapping[str, Any], what: str) -> type[
     return made
 
 
-IMAGE_BYTES = 28 * 28 * 13  # of an image in a request: JSON, a float32 with its comma for each pixel
-
-
 def contradictions(delivery: Delivery, origins: Mapping[str, str]) -> Iterator[str]:
     """One line for each pair of values that are allowed alone but not together.
 
@@ -146,8 +143,6 @@ def contradictions(delivery: Delivery, origins: Mapping[str, str]) -> Iterator[s
         yield f"{told('judging.min_flagged_ratio')} has to be below {told('judging.max_flagged_ratio')}"
     if judging.request_images > delivery.serving.max_images:
         yield f"{told('judging.request_images')} is more than {told('serving.max_images')}"
-    if judging.request_images * IMAGE_BYTES > delivery.serving.max_request_mib * 2**20:
-        yield f"{told('judging.request_images')} are more than fit into {told('serving.max_request_mib')}"
     unknown = judging.auroc_bounds.keys() - {*delivery.data.judged_on}
     if unknown:
         yield f"{told('judging.min_auroc_by_set')} bounds {', '.join(sorted(unknown))}, not judged on"

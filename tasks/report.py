@@ -22,7 +22,7 @@ from tasks.store.files import aside, make_folder, publish, write_json
 from tasks.timeline import Timeline
 from tasks.workplace import Workplace
 
-REQUEST = "request.json"  # a request that asks the model for one test digit
+REQUEST = "request.json"  # a request that asks the model about one row
 
 
 class Reported(BaseModel):

@@ -131,7 +131,7 @@ def described(pool: str, name: str, image: str | None = None) -> list[dict[str, 
     file: dict[str, Any] = yaml.safe_load((DEPLOYMENTS / "prefect.yaml").read_text())
     found = [copy.deepcopy(one) for one in file["deployments"] if one["name"] == usual]
     called = name if pool == "slipway" and name != BUILT_IN.name else usual
-    if called != usual and called in POOLS.values():
+    if pool == "slipway" and name in POOLS.values():
         raise WrongInput(f"no model in a cluster can be called {name}: that is a name of {BUILT_IN.name}'s")
     for one in found:
         one["name"] = called

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tasks.store.store import Store
 
 
+VALUE_BYTES = 13  # of a float32 in a request: JSON, with its comma
+
+
 def make_scores(
     folder: Path,
     store: Store,
@@ -40,10 +43,17 @@ def make_scores(
             sets,
             promised=Release(released).signatures[DEFAULT].outputs,
             version=version,
-            request_rows=question.judging.request_images,
+            request_rows=rows_in_a_request(question),
             should_stop=should_stop,
         )
     save_scores(folder, answered)
+
+
+def rows_in_a_request(question: Question) -> int:
+    """Give how many rows go into one request: as many as are set, or as fit into the largest body."""
+    row_bytes = question.description.size * VALUE_BYTES
+    fit = question.serving.max_request_mib * 2**20 // row_bytes
+    return max(1, min(question.judging.request_images, fit))
 
 
 def staged(

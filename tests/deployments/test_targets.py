@@ -136,3 +136,80 @@ def test_passwords_are_made_once_and_read_by_nobody_else(copy):
     assert {stat.S_IMODE((copy / overlays / name).stat().st_mode) for name in names} == {0o600}
     make(copy, *(str(overlays / name) for name in names))
     assert [(copy / overlays / name).read_text() for name in names] == written
+
+
+def test_another_model_is_beside_the_overlay_s(copy):
+    """NAME gives it its names and labels, and the overlay's own model is left out of what is applied."""
+    target = "build/kubernetes/kustomization.yaml"
+    make(copy, target, "NAME=pictures")
+    made = yaml.safe_load((copy / target).read_text())
+    assert [Path(path).name for path in made["resources"]] == ["minikube", "model"]
+    assert made["patches"][1]["target"]["name"] == "pictures-(stage|production)"
+    assert made["patches"][2]["target"] == {"labelSelector": "slipway/model=mnist"}
+    model = yaml.safe_load((copy / "build/kubernetes/model/kustomization.yaml").read_text())
+    assert model["namePrefix"] == "pictures-"
+    assert [one["pairs"] for one in model["labels"]] == [
+        {"slipway/model": "pictures"},
+        {"app.kubernetes.io/name": "model-server-pictures"},
+    ]
+    (base,) = model["resources"]
+    assert (copy / "build/kubernetes/model" / base / "kustomization.yaml").is_file()
+
+
+@pytest.fixture
+def said(copy):
+    """The commands of a cluster that takes everything, and of the images, as they were called."""
+    file = copy / "said"
+    for name in ("kubectl", "docker", "load"):
+        command = copy / name
+        command.write_text(
+            f'#!/bin/sh\necho "{name} $*" >> {file}\n'
+            'case "$*" in run*) echo pictures;; *image}*) echo some/flow:1;; *"get secret"*) exit 1;; esac\n'
+        )
+        command.chmod(0o755)
+    return file
+
+
+def commands(copy: Path, said: Path, *arguments: str) -> list[str]:
+    """Run make; give the commands."""
+    said.write_text("")
+    make(copy, *arguments, f"PATH={copy}:{os.environ['PATH']}", f"LOAD={copy}/load")
+    return said.read_text().splitlines()
+
+
+def test_a_module_is_enough_to_deliver_its_model(copy, said):
+    """Its name, asked of the image once, is in images, manifests, deployments and the delivery."""
+    (copy / "my_model.py").touch()
+    called = commands(copy, said, "deliver-kubernetes", "MODEL=my_model.py")
+    assert any(
+        line.startswith("docker tag ") and line.endswith("slipway/flow-pictures:dev") for line in called
+    )
+    assert "load slipway/flow-pictures:dev slipway/flow:dev slipway/serve:dev" in called
+    (registering,) = [line for line in called if "kubectl -n slipway run register-" in line]
+    assert "--image slipway/flow-pictures:dev --labels slipway/asks-prefect=true" in registering
+    assert called[-1].endswith("-- prefect deployment run deliver/pictures --watch")
+    assert yaml.safe_load((copy / "build/kubernetes/model/kustomization.yaml").read_text())["namePrefix"]
+    # A later call knows the name, by the module or by itself.
+    for given in ("MODEL=my_model.py", "NAME=pictures"):
+        assert any(
+            "--image slipway/flow-pictures:dev" in one for one in commands(copy, said, "deployments", given)
+        )
+
+
+def test_without_a_module_everything_is_mnist_s(copy, said):
+    """By the image of the flows and in the worker's pod, also where the environment has a NAME, as in WSL."""
+    assert commands(copy, said, "load") == ["load slipway/flow:dev slipway/serve:dev"]
+    environ = {**os.environ, "NAME": "a-machine", "PATH": f"{copy}:{os.environ['PATH']}"}
+    said.write_text("")
+    done = subprocess.run(["make", "deployments"], cwd=copy, env=environ, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert said.read_text().splitlines()[-1].endswith("-- slipway register --image some/flow:1")
+
+
+def test_a_module_without_an_image_is_told(copy, said):
+    """Its model's name is not known before."""
+    done = subprocess.run(
+        ["make", "deployments", "MODEL=my_model.py"], cwd=copy, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "the model of my_model.py has no image yet: make image MODEL=my_model.py" in done.stderr

@@ -3,14 +3,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from settings.errors import Stopped, Surroundings
+from settings.hyperparameters import JudgingSettings, ServingSettings
+from settings.model import Description
 from tasks.judging.scores import Scores
 from tasks.judging.scoring import IN_FLIGHT, score_sets
+from tasks.making.scores import rows_in_a_request
 from tasks.release.contract import Tensor
 
 PROMISED = {
@@ -129,3 +133,17 @@ def test_a_wish_to_stop_is_heard_between_requests(world: Any) -> None:
     with pytest.raises(Stopped):
         score(client, world.sets, request_rows=10, should_stop=lambda: len(sent) >= 3)
     assert 3 <= len(sent) <= 3 + IN_FLIGHT
+
+
+@pytest.mark.parametrize(
+    ("shape", "asked", "rows"),
+    [((28, 28), 250, 250), ((28, 28), 5_000, 3_292), ((512, 512, 3), 250, 3), ((2_000, 2_000, 3), 250, 1)],
+)
+def test_a_request_holds_as_many_rows_as_fit_into_a_body(shape, asked, rows):
+    """32 MiB of JSON, at most 13 bytes a value; a row that is larger goes alone."""
+    question = SimpleNamespace(
+        description=Description(shape=shape),
+        serving=ServingSettings(),
+        judging=JudgingSettings(request_images=asked),
+    )
+    assert rows_in_a_request(question) == rows

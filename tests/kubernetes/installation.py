@@ -29,9 +29,10 @@ SMALL: Mapping[str, Mapping[str, Any]] = {
 
 @dataclass
 class Installation:
-    """Slipway in a namespace of the cluster."""
+    """Slipway in a namespace of the cluster, for one of the models that are delivered there."""
 
     namespace: str
+    model: str = "mnist"
     forwards: dict[str, Forward] = field(default_factory=dict)
 
     eventually = staticmethod(eventually)
@@ -75,9 +76,14 @@ class Installation:
         assert response.is_success, f"{method} {path}: {response.status_code} {response.text[:500]}"
         return response.json() if response.content else None
 
+    def deployment(self, flow: str) -> dict[str, Any]:
+        """Give the model's deployment of a flow: FLOW/kubernetes for mnist, FLOW/NAME for another one."""
+        name = "kubernetes" if self.model == "mnist" else self.model
+        return dict(self.prefect("GET", f"/deployments/name/{flow}/{name}"))
+
     def start(self, flow: str, parameters: Mapping[str, Any], **job_variables: Any) -> Run:
-        """Start a run of FLOW/kubernetes."""
-        deployment = self.prefect("GET", f"/deployments/name/{flow}/kubernetes")["id"]
+        """Start a run of the model's deployment of a flow."""
+        deployment = self.deployment(flow)["id"]
         body = {"parameters": parameters, "job_variables": job_variables, "state": {"type": "SCHEDULED"}}
         made = self.prefect("POST", f"/deployments/{deployment}/create_flow_run", json=body)
         return Run(self, made["id"])
@@ -93,31 +99,35 @@ class Installation:
         stages = {name: {**SMALL.get(name, {}), **changed.get(name, {})} for name in {*SMALL, *changed}}
         return self.start("deliver", stages | {"until": until}, **(variables or {}))
 
-    def production(self, path: str = "/v1/models/mnist", **more: Any) -> httpx.Response:
-        """Ask production."""
+    def production(self, path: str = "", **more: Any) -> httpx.Response:
+        """Ask production; without a path, for the model."""
         method = "POST" if more else "GET"
-        return self.forward("mnist-production", 8501).ask(method, path, **more)
+        path = path or f"/v1/models/{self.model}"
+        return self.forward(f"{self.model}-production", 8501).ask(method, path, **more)
 
     def served_version(self) -> int:
         """Give the version that production answers with, asked with an image."""
-        forward = self.forward("mnist-production", 8501)
+        forward = self.forward(f"{self.model}-production", 8501)
         forward.close()  # it is bound to one pod
-        answer = self.production("/v1/models/mnist:predict", json={"instances": [[[0.0] * 28] * 28]})
+        answer = self.production(f"/v1/models/{self.model}:predict", json={"instances": [[[0.0] * 28] * 28]})
         assert answer.status_code == 200, answer.text
         return int(answer.headers["x-model-version"])
 
     def production_pods(self) -> set[str]:
         """The UIDs of production's pods that have not ended."""
-        pods = self.items("pods", "-l", "slipway/channel=production")
+        pods = self.items("pods", "-l", f"slipway/model={self.model},slipway/channel=production")
         return {pod["metadata"]["uid"] for pod in pods if is_live(pod)}
 
     def pod(
         self, image: str, *command: str, script: str = "", volume: str = "", name: str = ""
     ) -> subprocess.Popen[str]:
-        """Start a pod of an image (flow or serve) whose command reads a script; it goes when it ends."""
-        deployment = {"flow": "prefect-worker", "serve": "mnist-production"}[image]
+        """Start a pod of an image (flow, serve, or its name) whose command reads a script.
+
+        It goes when it ends.
+        """
+        deployment = {"flow": "prefect-worker", "serve": "mnist-production"}.get(image, "")
         where = "jsonpath={.spec.template.spec.containers[0].image}"
-        taken = self.kubectl("get", "deployment", deployment, "-o", where)
+        taken = self.kubectl("get", "deployment", deployment, "-o", where) if deployment else image
         container: dict[str, Any] = {
             "name": "pod",
             "image": taken,

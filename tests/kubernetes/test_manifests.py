@@ -345,7 +345,7 @@ def test_the_servers_of_a_model_serve_it(name):
 def test_a_model_s_runs_and_the_worker_reach_its_channels():
     """The accounts are those of the namespace, and a model's rights are those to its own channels."""
     objects = made("pictures")
-    given: dict[str, str] = {}
+    given: dict[str, set[tuple[str, ...]]] = {}
     for binding in of_kind(objects, "RoleBinding"):
         role = keyed(objects)["Role", binding["roleRef"]["name"]]
         (subject,) = binding["subjects"]

@@ -168,11 +168,6 @@ def test_everything_wrong_is_said_at_once(refused: Refusal) -> None:
             "serving.max_images (100, command line: --serving.max_images)",
         ),
         (
-            ["--judging.request_images", "5000"],
-            "judging.request_images (5000, command line: --judging.request_images) are more than fit into "
-            "serving.max_request_mib (32, default)",
-        ),
-        (
             ["--judging.min_auroc_by_set", "glyphs=0.99,emnist=0.9"],
             "judging.min_auroc_by_set (glyphs=0.99,emnist=0.9, command line: --judging.min_auroc_by_set) "
             "bounds emnist, not judged on",
