@@ -31,9 +31,9 @@ def build(network: Network, settings: Training, description: Description) -> Tra
     keras_network.seeded(settings.seed)
     try:
         built: Any = network.build(settings, description)
-        built = keras_network.wrapped(built)
-    except SlipwayError:
-        raise
+        built = keras_network.wrapped(built, description.shape)
+    except SlipwayError as error:
+        raise type(error)(f"{network.name}: {error}") from error
     except Exception as error:
         raise WrongInput(f"{network.name}: it cannot be built: {type(error).__name__}: {error}") from error
     if not isinstance(built, Trainable):
@@ -68,6 +68,8 @@ def _check_output(network: Network, built: Trainable, description: Description) 
         raise WrongInput(
             f"{network.name}: it does not take rows {description.shape}: {type(error).__name__}: {error}"
         ) from error
+    if not isinstance(given, tf.Tensor):
+        raise WrongInput(f"{network.name}: {what} gives one tensor, and this gives a {type(given).__name__}")
     if tuple(given.shape) != wanted or given.dtype != tf.float32:
         raise WrongInput(
             f"{network.name}: {what} gives float32 {wanted} for {TRIED} rows {description.shape} "

@@ -21,6 +21,9 @@ class KerasNetwork(Trainable):
 
     def __init__(self, model: keras.Model) -> None:
         """Take a model that is built; raises WrongInput for one that cannot be trained here, by name."""
+        for layer in model._flatten_layers():
+            if layer.compute_dtype not in (None, "float32"):
+                raise WrongInput(f"{layer.path} computes in {layer.compute_dtype}: only float32 is exported")
         trained, other = model.trainable_variables, model.non_trainable_variables
         for variable in (*trained, *other):
             kind = np.dtype(variable.dtype) if variable.dtype != "bfloat16" else None
@@ -44,18 +47,27 @@ class KerasNetwork(Trainable):
         return output, more, dict(zip(self._other, state, strict=True))
 
     def _call(self, values: Values, rows: tf.Tensor, *, training: bool) -> Any:
+        # As in keras.fit: a model of its own class need not take it.
+        how = {"training": training} if self._model._call_has_training_arg else {}
         return self._model.stateless_call(
             [values[name] for name in self._trained],
             [values[name] for name in self._other],
             rows,
-            training=training,
             return_losses=True,
+            **how,
         )
 
 
-def wrapped(built: object) -> object:
-    """Give a Keras model as a Trainable, and anything else as it is."""
-    return KerasNetwork(built) if isinstance(built, keras.Model) else built
+def wrapped(built: object, row: tuple[int, ...]) -> object:
+    """Give a Keras model as a Trainable, and anything else as it is.
+
+    A model that has no variables yet, as one without an Input, makes them for rows of that shape.
+    """
+    if not isinstance(built, keras.Model):
+        return built
+    if not built.built:
+        built(np.zeros((1, *row), np.float32))
+    return KerasNetwork(built)
 
 
 def _arrays(names: list[str], variables: list[Any]) -> Mapping[str, Array]:
