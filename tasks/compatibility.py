@@ -29,22 +29,30 @@ def check_contract(
     if serving is None or not (version := serving.version or wanted):
         return
     name = place.registry.name
-    try:
-        release = Release(place.registry.folder(version))
-        served, present = release.signatures[SIGNATURE], release.classes
-    except (WrongInput, KeyError) as error:
-        logger.warning("version %s of %s is not compared with what is to come: %s", version, name, error)
-        return
-    told = "classes" in release.manifest
-    found = list(differences(served, signatures[SIGNATURE]))
-    if told and not found and names_of(classes) != present:
-        found.append(f"its classes are {_names(present)}, those to come {_names(names_of(classes))}")
-    if found:
+    if found := contract_changes(place, version, signatures, classes):
         raise WrongInput(
             f"version {version} of {name}, which is in production, has another contract: {'; '.join(found)}; "
             f"deliver under another name (serving.name), or take {name} out of service first "
             f"(slipway stop --name {name})"
         )
+
+
+def contract_changes(
+    place: Workplace, version: int, signatures: Mapping[str, Signature], classes: Sequence[str] | None
+) -> list[str]:
+    """Give in what a version's contract differs from the one to come, as `check_contract` compares them."""
+    try:
+        release = Release(place.registry.folder(version))
+        served, present = release.signatures[SIGNATURE], release.classes
+    except (WrongInput, KeyError) as error:
+        name = place.registry.name
+        logger.warning("version %s of %s is not compared with what is to come: %s", version, name, error)
+        return []
+    told = "classes" in release.manifest
+    found = list(differences(served, signatures[SIGNATURE]))
+    if told and not found and names_of(classes) != present:
+        found.append(f"its classes are {_names(present)}, those to come {_names(names_of(classes))}")
+    return found
 
 
 def differences(served: Signature, coming: Signature) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from prefect import task
@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 
 from settings.delivery import Delivery
 from settings.model import Model
+from tasks.compatibility import contract_changes
 from tasks.fetch import Gathered
 from tasks.judging.scores import Scores, load_scores
 from tasks.judging.verdict import load_verdict
@@ -22,6 +23,7 @@ from tasks.models.loading import with_tensorflow
 from tasks.question import Question
 from tasks.release import champions
 from tasks.release.champions import Rival
+from tasks.release.contract import Signature
 from tasks.release.history import Statistic
 from tasks.release.promise import promised
 from tasks.stopping import should_stop
@@ -64,12 +66,23 @@ def champion_of(place: Workplace, version: int) -> tuple[int, str] | tuple[None,
     return (None, None)
 
 
-def rivals_of(place: Workplace, version: int, on: Mapping[str, str]) -> tuple[Rival, ...]:
+def rivals_of(
+    place: Workplace,
+    version: int,
+    on: Mapping[str, str],
+    signatures: Mapping[str, Signature],
+    classes: Sequence[str],
+) -> tuple[Rival, ...]:
     """Give the versions that a version is compared with: the champion, and the best of before.
 
-    `on` is what their statistics have to be measured on, from `compared_on`.
+    `on` is what their statistics have to be measured on, from `compared_on`. A champion of another contract
+    than the version's `signatures` and `classes`, which was taken out of service for it, is none: it cannot
+    be asked for these rows.
     """
     champion, digest = champion_of(place, version)
+    if champion and (changed := contract_changes(place, champion, signatures, classes)):
+        logger.info("version %s is not compared with version %s: %s", version, champion, "; ".join(changed))
+        champion = None
     return champions.rivals(
         place.registry.history.events(),
         version,
@@ -85,10 +98,9 @@ def ask(
 ) -> tuple[Question, int | None, dict[str, str]]:
     """Give the question about a release, the version in production (None: none), and what is compared on."""
     outliers = gathered.sets[gathered.primary].digest if gathered.primary else ""
-    on = champions.compared_on(
-        promised(model, gathered.description), gathered.dataset.digest, outliers, gathered.data.limit
-    )
-    rivals = rivals_of(place, version, on) if delivery.judging.champion else ()
+    signatures, classes = promised(model, gathered.description), gathered.description.classes
+    on = champions.compared_on(signatures, gathered.dataset.digest, outliers, gathered.data.limit)
+    rivals = rivals_of(place, version, on, signatures, classes) if delivery.judging.champion else ()
     question = Question(
         version=version,
         release=release,

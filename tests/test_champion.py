@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import pytest
 
+from settings.model import Description
 from tasks.channels.backend import Endpoint, Serving
-from tasks.judge import champion_of
+from tasks.judge import champion_of, rivals_of
+from tasks.models.builtin import BUILT_IN
 from tasks.promote import refusal
+from tasks.release.contract import MANIFEST, describe
+from tasks.release.promise import promised
 from tasks.release.registry import Registry
 from tasks.workplace import Workplace
 
@@ -92,3 +97,25 @@ def test_a_refusal_says_whether_the_version_is_in_production(place):
     """The channel tells, not the history: version 3 was put back to 2 by hand."""
     assert refusal(place(3), 3, "why") == "version 3 fails its gates and stays in production: why"
     assert refusal(place(2), 3, "why") == "version 3 is not promoted: why"
+
+
+@pytest.mark.parametrize(
+    ("shape", "classes", "compared"),
+    [
+        ((28, 28), "0123456789", True),
+        ((28, 28), "abcdefghij", False),
+        ((28, 28), "012345678", False),
+        ((32, 32, 3), "0123456789", False),
+    ],
+)
+def test_a_version_of_another_contract_is_no_champion(place, tmp_path, shape, classes, compared):
+    """One that was taken out of service for other rows or classes cannot be asked about them."""
+    here = place(0)
+    served = promised(BUILT_IN, Description(shape=(28, 28), classes=tuple("0123456789")))
+    manifest = tmp_path / "candidates" / "3" / MANIFEST
+    manifest.parent.mkdir()
+    described = {"threshold": 1.0, "digests": {}, "signatures": describe(served)}
+    manifest.write_text(json.dumps(described | {"classes": list("0123456789")}))
+    signatures = promised(BUILT_IN, Description(shape=shape, classes=tuple(classes)))
+    found = rivals_of(here, 4, {"accuracy": "these rows"}, signatures, tuple(classes))
+    assert [rival.version for rival in found] == ([3] if compared else [])

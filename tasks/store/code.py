@@ -53,7 +53,10 @@ def _digest_now(name: str) -> str | None:
     known, path = _examine(name), module_file(name)
     if known is not None and path is not None and _stamp(path) == known.stamp:
         return known.digest
-    again = _read(name)
+    try:
+        again = _read(name)
+    except (OSError, SyntaxError, ValueError):  # in the middle of an edit
+        return None
     return again.digest if again is not None else None
 
 

@@ -83,10 +83,18 @@ def edited(digests: Mapping[str, str]) -> list[str]:
     changed = edited_modules({name: digest for name, digest in digests.items() if name not in _parts})
     for part in digests.keys() & _parts.keys():
         module, name, is_settings = _parts[part]
-        source = _read(module)
+        source = _read_now(module)
         if source is None or digests[part] != _digest(_deciding(source, name, is_settings)):
             changed.append(part)
     return changed
+
+
+def _read_now(module: str) -> Source | None:
+    """Read a module as it is now; None where it is gone, or no Python."""
+    try:
+        return _read(module)
+    except (OSError, SyntaxError, ValueError):
+        return None
 
 
 def _top_level_name(function: Callable[..., Any]) -> str:
@@ -146,7 +154,7 @@ def _file_of(module: str) -> Path | None:
 
 
 def _bound(statement: ast.stmt) -> Iterator[str]:
-    """Give the names that a statement at the top of a module binds."""
+    """Give the names that a statement at the top of a module binds; a star binds none that is known."""
     match statement:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
@@ -158,7 +166,7 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
         case ast.Import(names=names):
             yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
         case ast.ImportFrom(names=names):
-            yield from (alias.asname or alias.name for alias in names)
+            yield from (alias.asname or alias.name for alias in names if alias.name != "*")
 
 
 def _targets(
@@ -176,7 +184,7 @@ def _targets(
             above = source.package.split(".")[: len(source.package.split(".")) - node.level + 1]
             base = ".".join([*(above if node.level else []), *([node.module] if node.module else [])])
             for alias in node.names:
-                if node is not statement or (alias.asname or alias.name) == name:
+                if node is not statement or alias.name == "*" or (alias.asname or alias.name) == name:
                     yield from _imported(base, alias.name, source, found)
 
 
@@ -185,8 +193,8 @@ def _imported(module: str, name: str | None, source: Source, found: Reached) -> 
     if top in FIRST_PARTY:
         for each in (module, f"{module}.{name}"):
             found.digests |= code_digests(each)
-    elif _is_beside(module, source.root):
-        if name is not None and _is_beside(f"{module}.{name}", source.root):
+    elif _is_beside(module, source.root) or (name and _is_beside(f"{module}.{name}", source.root)):
+        if name and _is_beside(f"{module}.{name}", source.root):
             module, name = f"{module}.{name}", None
         read = _source(module)
         names = [name] if name and name != "*" else [*(read.bindings if read else ())]
@@ -211,7 +219,7 @@ def distribution_of(package: str) -> str:
     found = metadata.packages_distributions().get(package)
     if not found:
         raise WrongInput(f"the library {package} is not installed here, and the model needs it")
-    return sorted(found)[0]
+    return sorted(found)[0].lower()
 
 
 def _digest(statements: Iterable[ast.stmt]) -> str:

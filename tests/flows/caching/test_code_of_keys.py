@@ -117,6 +117,7 @@ PLUMBING = {
     "settings.hyperparameters",
     "settings.model",
     "tasks.datasets.description",  # what it tells is in the keys
+    "tasks.compatibility",  # which versions are compared with, which are in the key
     "tasks.datasets.roles",  # names sets, and what decides them is in their keys
     "tasks.channels.cluster",  # names the image of this process, which no key has
     "tasks.fetch",  # what it brought

@@ -62,7 +62,7 @@ def test_the_receipt_says_which_set_was_wanted(quick, silent):
     receipts = (quick.models / "receipts" / "mnist").glob("*/receipt.json")
     newest = max(receipts, key=lambda path: path.stat().st_mtime_ns)
     primary = json.loads(newest.read_bytes())["primary"]
-    assert primary == {"set": "glyphs", "wanted": "fashion-mnist"}
+    assert primary == {"set": "glyphs", "wanted": "fashion-mnist", "made": False}
 
 
 def test_a_primary_set_that_is_required_ends_the_delivery(quick, silent):
