@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import keyword
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from settings.errors import WrongInput
 
@@ -158,20 +159,23 @@ class OwnGate:
     needs: tuple[str, ...] = ()
 
 
-TAKEN = (
-    "data",
-    "judging",
-    "serving",
-    "reporting",
-    "training",
-    "until",
-    "force",
-    "why",
-    "model",
-    "config",
-    "help",
-)
-"""What no network may be called: stages, and parameters of a delivery."""
+STAGES = ("data", "judging", "serving", "reporting", "training")
+OPTIONS = ("until", "force", "why", "model", "config", "help")
+ARTIFACTS = ("dataset", "release", "scores", "verdict")
+SIGNATURES = ("serving_default", "infer", "reconstruct")
+MODULE = ("name", "variables", "trainable_variables", "non_trainable_variables", "submodules")  # of tf.Module
+TAKEN = {
+    **dict.fromkeys(STAGES, "a stage"),
+    **dict.fromkeys(OPTIONS, "an option of a delivery"),
+    **dict.fromkeys(ARTIFACTS, "something else in the store"),
+    **dict.fromkeys((*SIGNATURES, *MODULE, "name_scope", "with_name_scope"), "something else in a release"),
+    "threshold": "something else in a release",
+}
+"""What no network may be called, and why."""
+
+NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+"""A name of a network or of its settings: in a variable, two _ part the one from the other."""
+IS_A_NAME = "of small letters and digits, with single _ between"
 
 
 @dataclass(frozen=True)
@@ -199,13 +203,19 @@ class Model:
     def __post_init__(self) -> None:
         names = [network.name for network in self.networks]
         for name in names:
-            if not name.isidentifier() or name != name.lower() or keyword.iskeyword(name):
-                raise WrongInput(f"the network {name!r}: a name is of small letters, digits and _")
+            if not NAME.fullmatch(name) or keyword.iskeyword(name):
+                raise WrongInput(f"the network {name!r}: a name is {IS_A_NAME}")
             if name in TAKEN:
-                raise WrongInput(f"no network can be called {name!r}: that is a stage, or an option of a run")
+                raise WrongInput(f"no network can be called {name!r}: that is {TAKEN[name]}")
             if names.count(name) > 1:
                 raise WrongInput(f"two networks are called {name!r}")
         roles = [network.role for network in self.networks]
+        for network in self.networks:
+            if network.role not in get_args(Role):
+                known = ", ".join(get_args(Role))
+                raise WrongInput(
+                    f"the network {network.name} is a {network.role!r}: its role is one of {known}"
+                )
         if roles.count("classifier") != 1:
             raise WrongInput(f"the model {self.name} has {roles.count('classifier')} classifiers, not one")
         if len(roles) - 1 > 1:
@@ -230,19 +240,42 @@ class Model:
 
 def _check_fields(network: Network) -> None:
     """Refuse a setting that nobody could set rightly by its help alone: without a description, or bounds."""
-    for name, each in network.settings.model_fields.items():
+    settings: Any = network.settings
+    if not (isinstance(settings, type) and issubclass(settings, Training)):
+        raise WrongInput(
+            f"the settings of {network.name} are no class that derives from settings.model.Training"
+        )
+    for name, each in settings.model_fields.items():
         said = f"the setting {network.name}.{name}"
+        if not NAME.fullmatch(name):
+            raise WrongInput(f"{said}: a name is {IS_A_NAME}")
         if each.is_required():
             raise WrongInput(f"{said} has no default: give it one")
         if not each.description:
             raise WrongInput(f"{said} has no description: give it one (Field(…, description=…))")
         kind = get_origin(each.annotation) or each.annotation
-        if kind not in (bool, int, float, str, tuple, Literal):
+        words = all(isinstance(choice, str) for choice in get_args(each.annotation))
+        texts = get_args(each.annotation)[1:] == (...,) and _is_text(get_args(each.annotation)[0])
+        if kind not in (bool, int, float, str) and not (
+            (kind is Literal and words) or (kind is tuple and texts)
+        ):
             raise WrongInput(
                 f"{said} is a {getattr(kind, '__name__', kind)}: a setting is a bool, int, float, str, "
-                "Literal or tuple[str, ...], as it is written on a command line"
+                "Literal of texts or tuple[str, ...], as it is written on a command line"
             )
         bounds = {type(rule) for rule in each.metadata}
         bounded = bounds & {Ge, Gt} and bounds & {Le, Lt}
         if kind in (int, float) and not bounded and name not in UNBOUNDED:
             raise WrongInput(f"{said} has no bounds: give it a lowest and a highest value (ge=…, le=…)")
+    try:
+        settings.model_validate(settings().model_dump())
+    except ValidationError as error:
+        (first, *_) = error.errors(include_url=False)
+        name = ".".join(map(str, first["loc"])) or "?"
+        raise WrongInput(
+            f"the default of the setting {network.name}.{name} is {first['input']!r}: {first['msg']}"
+        ) from error
+
+
+def _is_text(kind: Any) -> bool:
+    return kind is str or (get_origin(kind) is Annotated and get_args(kind)[0] is str)

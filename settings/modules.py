@@ -75,8 +75,12 @@ def load_model(name: str, folder: Path, said: str) -> Model:
     `said` begins an error. Raises WrongInput for whatever keeps the module from giving one.
     """
     if name.endswith(".py") or "/" in name:
-        path = folder / Path(name).expanduser()
-        if not path.is_file():
+        try:
+            path = folder / Path(name).expanduser()
+            there = path.is_file()
+        except (OSError, RuntimeError) as error:  # too long, closed to this user; ~name of nobody
+            raise WrongInput(f"{said}: {getattr(error, 'strerror', None) or error}") from error
+        if not there:
             raise WrongInput(f"{said}: there is no such file")
     else:
         found = _spec_of(name, folder, said)
@@ -97,6 +101,8 @@ def _spec_of(name: str, folder: Path, said: str) -> importlib.machinery.ModuleSp
         found = importlib.util.find_spec(name)
     except (ImportError, ValueError):
         found = None
+    except Exception as error:  # of a package above it, which runs
+        raise WrongInput(f"{said}: {type(error).__name__}: {error}") from error
     if found is None or not str(found.origin).endswith(".py"):
         raise WrongInput(f"{said}: there is no module of that name; a file is named with its .py")
     return found
@@ -106,6 +112,8 @@ def _check_imports(path: Path, said: str) -> None:
     """Refuse a module that is no Python, or that imports at its top what is slow to import."""
     try:
         tree = ast.parse(path.read_bytes(), filename=str(path))
+    except OSError as error:
+        raise WrongInput(f"{said}: cannot be read ({error.strerror})") from error
     except (SyntaxError, ValueError) as error:
         where = f"line {error.lineno}: {error.msg}" if isinstance(error, SyntaxError) else str(error)
         raise WrongInput(f"{said}: is not Python, {where}") from error
@@ -127,13 +135,15 @@ def _run(path: Path, name: str, said: str) -> ModuleType:
     module_name = name
     if name.endswith(".py") or "/" in name:
         module_name = stem
-        other = importlib.util.find_spec(stem) if stem not in sys.modules else None
-        if other is not None and (other.origin is None or not Path(other.origin).samefile(path)):
-            raise WrongInput(f"{said}: there is another module {stem!r} ({other.origin}): rename the file")
+        if "." in stem:
+            raise WrongInput(f"{said}: the name of a module has no dot: rename the file")
+        if (other := _other_module(stem, path)) is not None:
+            raise WrongInput(f"{said}: there is another module {stem!r} ({other}): rename the file")
     if beside not in sys.path:
         sys.path.insert(0, beside)
+    before = set(sys.modules)
     try:
-        return importlib.import_module(module_name)
+        module = importlib.import_module(module_name)
     except SlipwayError as error:
         raise WrongInput(f"{said}: {error}") from error
     except ModuleNotFoundError as error:
@@ -144,3 +154,27 @@ def _run(path: Path, name: str, said: str) -> ModuleType:
         ]
         where = f"line {lines[-1]}: " if lines else ""
         raise WrongInput(f"{said}: {where}{type(error).__name__}: {error}") from error
+    except SystemExit as error:
+        raise WrongInput(
+            f"{said}: it ends the process (SystemExit: {error}) where it is to be read"
+        ) from error
+    if brought := sorted({*SLOW} & sys.modules.keys() - before):
+        raise WrongInput(
+            f"{said}: {' and '.join(brought)} is imported where it is read, by what it imports at its top: "
+            "do so inside of the functions that need it, for --help and the plan read the module without"
+        )
+    return module
+
+
+def _other_module(stem: str, path: Path) -> str | None:
+    """Give where a module of that name is that is another file, if there is one."""
+    loaded = sys.modules.get(stem)
+    if loaded is not None:
+        origin = getattr(loaded, "__file__", None) or "built in"
+    else:
+        other = importlib.util.find_spec(stem)
+        if other is None:
+            return None
+        origin = other.origin or "a folder of that name"
+    there = Path(origin)
+    return None if there.is_file() and there.samefile(path) else origin
