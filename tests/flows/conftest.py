@@ -61,9 +61,10 @@ def prefect_server(home: Path, **environ: str) -> Iterator[str]:
     server = subprocess.Popen(command, env=told, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}/api"
     deadline = time.monotonic() + 400  # it makes its database, and other tests may hold both cores
+    client = httpx.Client(verify=False)  # noqa: S501 - without TLS; to read certificates takes 0.1 s each time
     while True:
         try:
-            httpx.get(f"{url}/health").raise_for_status()
+            client.get(f"{url}/health").raise_for_status()
             break
         except httpx.HTTPError:
             assert server.poll() is None, (home / "server.log").read_text()[-2_000:]
@@ -83,7 +84,12 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_ENABLED",
     )
-    off = dict.fromkeys((*unread, "PREFECT_UI_ENABLED"), "false")
+    # Nor does any wait for what these do all the time, which takes a fourth of a core.
+    idle = tuple(
+        f"PREFECT_SERVER_SERVICES_{name}_ENABLED"
+        for name in ("TRIGGERS", "SCHEDULER", "LATE_RUNS", "FOREMAN")
+    )
+    off = dict.fromkeys((*unread, *idle, "PREFECT_UI_ENABLED"), "false")
     with prefect_server(tmp_path_factory.mktemp("prefect"), **off) as url:
         yield url
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.flows.conftest import ROOT, Place, free_port
@@ -68,6 +69,41 @@ def test_few_rows_and_no_score(own):
     assert computed(own.run(*command).done()) == set()
     changed = own.run(*command, "--dense.units", "96", "--until", "exported").done()
     assert computed(changed) >= {"train-dense", "export"}
+
+
+@pytest.mark.parametrize(("shape", "classes"), [((8, 8, 1), 10), ((32, 32, 3), 5), ((20, 30, 1), 2)])
+def test_rows_of_any_shape(own, tmp_path, shape, classes):
+    """The built-in networks learn them, and what is served takes and names them as they are."""
+    chance = np.random.default_rng(1)
+    patterns = chance.integers(0, 200, (classes, *shape))
+
+    def drawn(count: int) -> tuple[Any, Any]:
+        labels = np.arange(count) % classes
+        return (patterns[labels] + chance.integers(0, 56, (count, *shape))).astype(np.uint8), labels
+
+    (x_train, y_train), (x_test, y_test) = drawn(1_200), drawn(300)
+    names = [f"kind {label}" for label in range(classes)]
+    arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    np.savez(tmp_path / "rows.npz", **arrays, class_names=np.array(names))
+    own.run("-m", "flows", "data", "add", "rows", str(tmp_path / "rows.npz")).done()
+    small = ("--classifier.steps", "200", "--classifier.batch_size", "64", "--concept.steps", "100")
+    gates = (
+        "--judging.min_accuracy",
+        "0.9",
+        "--judging.min_auroc",
+        "0.9",
+        "--judging.bootstrap_rounds",
+        "50",
+    )
+    said = own.run(SCRIPT, "--data.train", "rows", *small, *gates).done()
+    assert "judged against shuffled, which is made: no outliers were given" in said
+    answer = ask(own, "rows", "1-1")
+    assert answer["class_names"] == names[answer["class_ids"]]
+    response = httpx.post(
+        f"{own.production}/v1/models/rows:predict",
+        json={"signature_name": "reconstruct", "inputs": (x_test[:2] / 255).tolist()},
+    )
+    assert np.shape(response.json()["outputs"]) == (2, *shape)
 
 
 def test_the_way_back_needs_no_module(own, tmp_path):
