@@ -103,7 +103,7 @@ LONG = {"steps": 1_500, "display_steps": 100}
     [
         ("settings: ", JUDGED),
         (TRAINING, ()),
-        ("test: 3,000 images scored", EXPORTED),
+        ("test: 3,000 rows scored", EXPORTED),
         ("the server of production is process", JUDGED),
     ],
     ids=["fetching", "training", "judging", "promotion"],

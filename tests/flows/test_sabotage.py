@@ -45,26 +45,26 @@ def leak_test_images(folder: Path) -> None:
 
 
 def score_everything_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tasks.models import score
+    from tasks.models import concept
 
-    def constant(imgs, reconstructed, form):
-        return 0.0 * imgs[:, 0, 0] + 0.5
+    def constant(rows, restored, form):
+        return 0.0 * rows[:, 0, 0] + 0.5
 
-    monkeypatch.setattr(score, "score", constant)
+    monkeypatch.setattr(concept, "score", constant)
 
 
 def score_blank_images_as_nan(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
-    from tasks.models import score
+    from tasks.models import concept
 
-    real = score.score
+    real = concept.score
 
-    def divided_by_the_ink(imgs, *more):
-        ink = tf.reduce_mean(imgs, axis=(1, 2))
-        return real(imgs, *more) * ink / ink
+    def divided_by_the_ink(rows, *more):
+        ink = tf.reduce_mean(rows, axis=(1, 2))
+        return real(rows, *more) * ink / ink
 
-    monkeypatch.setattr(score, "score", divided_by_the_ink)
+    monkeypatch.setattr(concept, "score", divided_by_the_ink)
 
 
 def set_the_threshold_to_zero(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,7 +150,7 @@ def test_a_run_stopped_at_every_stage_goes_on_each_time(place_with_settings):
     assert cached(said) >= {"train-classifier", "train-concept"}
     assert place.events() == [("exported", 1), ("staged", 1)]
 
-    _, said = stop_at("test: 3,000 images scored", ctrl_c)
+    _, said = stop_at("test: 3,000 rows scored", ctrl_c)
     assert cached(said) >= {"train-classifier", "train-concept", "export"}
 
     _, said = stop_at("the server of production is process", ctrl_c)
