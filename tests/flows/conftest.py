@@ -61,15 +61,15 @@ def prefect_server(home: Path, **environ: str) -> Iterator[str]:
     server = subprocess.Popen(command, env=told, stdout=log, stderr=subprocess.STDOUT)
     url = f"http://127.0.0.1:{port}/api"
     deadline = time.monotonic() + 400  # it makes its database, and other tests may hold both cores
-    client = httpx.Client(verify=False)  # noqa: S501 - without TLS; to read certificates takes 0.1 s each time
-    while True:
-        try:
-            client.get(f"{url}/health").raise_for_status()
-            break
-        except httpx.HTTPError:
-            assert server.poll() is None, (home / "server.log").read_text()[-2_000:]
-            assert time.monotonic() < deadline, "the Prefect server did not start"
-            time.sleep(0.1)
+    with httpx.Client(verify=False) as client:  # noqa: S501 - no TLS; to read certificates takes 0.1 s a time
+        while True:
+            try:
+                client.get(f"{url}/health").raise_for_status()
+                break
+            except httpx.HTTPError:
+                assert server.poll() is None, (home / "server.log").read_text()[-2_000:]
+                assert time.monotonic() < deadline, "the Prefect server did not start"
+                time.sleep(0.1)
     yield url
     server.send_signal(signal.SIGTERM)
     server.wait(30)

@@ -24,8 +24,9 @@ SCRIPT = str(ROOT / "flows" / "deliver.py")
 
 @pytest.fixture
 def own(place: Place) -> Place:
-    """A workplace without the settings of the tests, which are of the built-in model."""
+    """A workplace without the tests' settings, which are of the built-in model, and without their data."""
     (place.root / "deliver.toml").unlink()
+    place.environ["DATA_ROOT"] = str(place.root / "data")
     return place
 
 
@@ -106,21 +107,21 @@ def test_rows_of_any_shape(own, tmp_path, shape, classes):
     assert np.shape(response.json()["outputs"]) == (2, *shape)
 
 
-def test_the_way_back_needs_no_module(own, tmp_path):
+def test_the_way_back_needs_no_module(own):
     """With a syntax error in the module, versions are listed, stopped, started and rolled back."""
-    module = tmp_path / "mine.py"
+    module = own.root / "mine.py"
     shutil.copy(EXAMPLES / "digits.py", module)
-    command = [SCRIPT, "--model", str(module)]
+    command = [SCRIPT, "--model", "mine.py"]
     own.run(*command).done()
     own.run(*command, "--dense.seed", "2", "--judging.no-champion").done()
     module.write_text("model = (\n")
-    (own.root / "deliver.toml").write_text(f'model = "{module}"\n[dense]\nunits = 96\n')
+    (own.root / "deliver.toml").write_text('model = "mine.py"\n[dense]\nunits = 96\n')
     code, said = own.run(SCRIPT).end()
     assert code == 2
     assert (
         said.strip()
         .splitlines()[-1]
-        .startswith(f"slipway: deliver.toml: model is '{module}': is not Python, line 1")
+        .startswith("slipway: deliver.toml: model is 'mine.py': is not Python, line 1")
     )
     assert "version 1 of digits is in production" in own.run("-m", "flows", "rollback").done()
     assert "version 1 of digits" in own.run("-m", "flows", "status").done()
@@ -129,8 +130,9 @@ def test_the_way_back_needs_no_module(own, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_convolutional_network_on_fashion(own):
+def test_a_convolutional_network_on_fashion(own, data_root):
     """Nine of ten of Fashion-MNIST's test images at the defaults; its settings train it alone."""
+    own.environ["DATA_ROOT"] = str(data_root)
     command = [SCRIPT, "--model", str(EXAMPLES / "fashion.py")]
     assert "train-concept" in computed(own.run(*command).done())
     receipt = receipt_of(own, "fashion", "1-1")
