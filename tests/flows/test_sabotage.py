@@ -57,8 +57,7 @@ def score_blank_images_as_nan(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 
     from tasks.models import concept
-
-    real = concept.score
+    from tasks.models.score import score as real
 
     def divided_by_the_ink(rows, *more):
         ink = tf.reduce_mean(rows, axis=(1, 2))
