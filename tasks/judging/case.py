@@ -53,7 +53,6 @@ class Case:
     threshold: float | None  # of the release: higher scores are flagged
     scales: Mapping[str, float]  # of the release: that of each float output's tolerance
     held_out: int  # rows that the threshold was set on
-    held_out_flagged: int  # how many of them it flags
     classes: tuple[str, ...]  # by label
     release: Mapping[str, Any]  # facts that go into the verdict as they are
     primary_is_made: bool = False  # since no outliers were given

@@ -39,7 +39,7 @@ def make_case(
     `machine`.
     """
     ask = load_saved_model(release.folder)
-    data, held_out = question.data, release.manifest["held_out"]
+    data = question.data
     compared = {name: scale(sets[name]) for name in (TEST, question.primary) if name}  # float32 (N, ...)
     return Case(
         candidate=candidate,
@@ -58,8 +58,7 @@ def make_case(
             litert={name: run_litert(release.tflite, rows) for name, rows in compared.items()},
         ),
         threshold=release.threshold,
-        held_out=int(held_out["images"]),
-        held_out_flagged=int(held_out.get("flagged", 0)),
+        held_out=int(release.manifest["held_out"]["images"]),
         scales=release.scales,
         release={"digest": question.release.digest},
         latency=latency,

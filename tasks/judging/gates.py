@@ -207,7 +207,7 @@ def flagged_share(
     """The threshold flags about as many test rows as was asked for: fails where it surely does not.
 
     A share of few rows is not sure: what counts is whether its interval reaches into the range. Nor is a
-    threshold that few rows have set: the range is at least what the share of `held_out` rows may be.
+    threshold that few rows have set: the range is at least the interval of that share of them, `held_out`.
     """
     low, high = min(rate * min_ratio, held_out.low), max(rate * max_ratio, held_out.high)
     passed = low - ROUNDING <= flagged.high and flagged.low <= high + ROUNDING

@@ -72,7 +72,7 @@ def flagged_share(case: Case, measured: Measurement, settings: JudgingSettings) 
     """Hold the share of test rows that is flagged against what was asked for."""
     return gates.flagged_share(
         measured.flagged[case.test],
-        wilson(case.held_out_flagged, case.held_out, settings.confidence),
+        wilson(settings.false_positive_rate * case.held_out, case.held_out, settings.confidence),
         settings.false_positive_rate,
         settings.min_flagged_ratio,
         settings.max_flagged_ratio,

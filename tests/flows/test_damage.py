@@ -46,11 +46,6 @@ def spoil_note(models: Path) -> None:
     (models / "channels" / "mnist" / "production.server.json").write_bytes(b"\xff[")
 
 
-def spoil_engine_records(models: Path) -> None:
-    for path in (models / "records").iterdir():
-        path.write_bytes(b'{"\xff')
-
-
 def spoil_store_records(models: Path) -> None:
     for path in models.glob("store/verdict/*/record.json"):
         path.write_bytes(b"")
@@ -67,7 +62,6 @@ def spoil_lock(models: Path) -> None:
         spoil_history,
         spoil_document,
         spoil_note,
-        spoil_engine_records,
         spoil_store_records,
         spoil_lock,
     ],

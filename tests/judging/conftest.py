@@ -153,7 +153,6 @@ def make_case(world: World) -> Callable[..., Case]:
             "references": References(outputs, outputs),
             "threshold": world.client.threshold,
             "held_out": 5_000,
-            "held_out_flagged": 50,
             "scales": {"logits": 1.0, "score": 0.01},
             "release": {"name": "mnist"},
         }
