@@ -2,7 +2,7 @@
 
 python flows/deliver.py --model examples/pictures.py
 
-`python examples/draw_pictures.py FOLDER` draws some where there are none. They are brought by
+They are photographs, of objects or animals, say: of drawn shapes, the energy tells little. They are brought by
 `slipway data add pictures FOLDER` and `slipway data add strangers FOLDER/outliers --outliers`.
 """
 
