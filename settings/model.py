@@ -175,6 +175,21 @@ TAKEN = {
 
 NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 """A name of a network or of its settings: in a variable, two _ part the one from the other."""
+GATES = (
+    "finite",
+    "leak",
+    "accuracy",
+    "auroc",
+    "trivial-detectors",
+    "flagged-share",
+    "endpoint-parity",
+    "litert-parity",
+    "champion",
+    "latency",
+)
+"""The gates of every model, whose names no gate of a model's own can have."""
+
+GATE_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 IS_A_NAME = "of small letters and digits, with single _ between"
 
 
@@ -226,6 +241,21 @@ class Model:
             if network.role == "score" and network.loss is None:
                 raise WrongInput(f"the network {network.name} scores, and has no loss: give one")
             _check_fields(network)
+        if not self.inputs.isidentifier() or keyword.iskeyword(self.inputs):
+            raise WrongInput(f"the inputs {self.inputs!r}: the rows' name in requests is a name as of Python")
+        for name in self.signatures:
+            if not NAME.fullmatch(name) or keyword.iskeyword(name):
+                raise WrongInput(f"the signature {name!r}: a name is {IS_A_NAME}")
+            if name in TAKEN or name in names:
+                what = TAKEN.get(name, "a network")
+                raise WrongInput(f"no signature can be called {name!r}: that is {what}")
+        gates = [gate.name for gate in self.gates]
+        for name in gates:
+            if name in GATES or gates.count(name) > 1 or not GATE_NAME.fullmatch(name):
+                raise WrongInput(
+                    f"no gate can be called {name!r}: a name is of small letters, digits and -, and of one "
+                    "gate alone"
+                )
 
     @property
     def classifier(self) -> Network:
