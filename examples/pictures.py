@@ -2,8 +2,8 @@
 
 python flows/deliver.py --model examples/pictures.py
 
-`python examples/draw_pictures.py FOLDER` draws some where there are none. They are brought by
-`slipway data add pictures FOLDER` and `slipway data add strangers FOLDER/outliers --outliers`.
+They are photographs (of drawn shapes, the energy tells little), brought by `slipway data add pictures FOLDER`
+and `slipway data add strangers FOLDER/outliers --outliers`.
 """
 
 from __future__ import annotations
