@@ -21,7 +21,7 @@ from tasks.train_in_pod import train_in_pod
 from tasks.workplace import Workplace
 
 
-@task(name="train", task_run_name="train {network.name}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="train", task_run_name="train-{network.name}", cache_policy=NO_CACHE, persist_result=False)
 def train(
     place: Workplace, network: Network, settings: Training, dataset: Artifact, data: DataSettings
 ) -> Artifact:
